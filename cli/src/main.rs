@@ -1,0 +1,3 @@
+//! The marsad binary: one subcommand per role.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Client of LiveKit: rooms, participants, tokens.

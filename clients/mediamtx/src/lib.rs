@@ -1,0 +1,1 @@
+//! Client of MediaMTX's control API.

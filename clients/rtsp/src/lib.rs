@@ -1,0 +1,1 @@
+//! RTSP probe: why a camera is down, what it sends.

@@ -1,0 +1,1 @@
+//! One folder per kind: dereference, validate, build, apply, status.

@@ -1,0 +1,1 @@
+//! Kinds of marsad.dev, their conditions, reasons and CEL rules.

@@ -1,0 +1,1 @@
+//! Tests against a real cluster, one file per failure or feature.

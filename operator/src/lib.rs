@@ -1,0 +1,1 @@
+//! The manager role: wires controllers and webhooks.

@@ -1,0 +1,1 @@
+//! What kube-rs lacks: backoff, conditions, predicates, supervised tasks, telemetry.

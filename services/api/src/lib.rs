@@ -1,0 +1,1 @@
+//! The api role: sign-in, camera list, updates, the page.

@@ -1,0 +1,1 @@
+//! The streams role: live viewing on demand.

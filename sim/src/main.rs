@@ -1,0 +1,3 @@
+//! Camera simulator: many RTSP cameras from one process, with faults on command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! cargo xtask up | down | test | bench | generate.
+
+fn main() {}

@@ -1,1 +1,13 @@
-//! What kube-rs lacks: backoff, conditions, predicates, supervised tasks, telemetry.
+//! What kube-rs lacks and every role needs: a supervised process ([`role`]), logs and metrics
+//! ([`telemetry`], [`metrics`]), guarded and pruned watches that several controllers share ([`watch`]),
+//! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
+//! conditions and status written only when they change meaning ([`conditions`], [`status`]).
+
+pub mod backoff;
+pub mod conditions;
+pub mod controller;
+pub mod metrics;
+pub mod role;
+pub mod status;
+pub mod telemetry;
+pub mod watch;

@@ -1,0 +1,313 @@
+//! The controller loop of every kind: bounded concurrency, a deadline on each reconcile, panics caught and
+//! counted (kube-rs lets one panic end the whole loop), per-object backoff reset on success.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, StreamExt};
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::ObjectRef;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::{Backoff, Schedule};
+use crate::metrics::Metrics;
+use crate::watch::{Watch, Watched};
+
+/// No reconcile takes longer; external calls have shorter deadlines of their own.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Reconciles of one kind at a time. Writes to the API server are the limit, not the tasks (research/operators.md §4.3).
+const CONCURRENCY: u16 = 16;
+/// With nothing to do an object is looked at again after 30 to 60 minutes.
+const RESYNC: Duration = Duration::from_secs(3600);
+
+/// What a controller does with one object.
+pub trait Reconcile: Send + Sync + 'static {
+    /// The kind it owns.
+    type Kind: Watched + kube::Resource<DynamicType = ()>;
+    /// What a pass can fail with.
+    type Error: std::error::Error + Send + Sync + 'static;
+    /// Name in logs and metrics.
+    const NAME: &'static str;
+
+    /// Brings the world to what `object` asks for and says when to look again.
+    fn reconcile(&self, object: Arc<Self::Kind>) -> impl Future<Output = Result<Next, Self::Error>> + Send;
+
+    /// The error's stable reason: metric label and condition reason.
+    fn reason(error: &Self::Error) -> &'static str;
+}
+
+/// When an object is looked at again after success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When something changes (and at the long resync).
+    Change,
+    /// After this time at the latest.
+    After(Duration),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure<E: std::error::Error + 'static> {
+    #[error(transparent)]
+    Step(E),
+    #[error("the reconcile took longer than {DEADLINE:?} and was abandoned")]
+    Deadline,
+    #[error("the reconcile panicked")]
+    Panicked,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// Metrics that all controllers of a process share.
+#[derive(Debug, Clone)]
+pub struct ControllerMetrics {
+    reconciles: Family<Labels, Counter>,
+    seconds: Family<KindLabel, Histogram>,
+    failing: Family<KindLabel, Gauge>,
+}
+
+impl ControllerMetrics {
+    /// Registers them.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            reconciles: metrics.register(
+                "marsad_reconcile",
+                "Reconciles by kind and result: ok, panic, deadline or the error's reason",
+                Family::default(),
+            ),
+            seconds: metrics.register(
+                "marsad_reconcile_duration_seconds",
+                "Time of a reconcile, external calls included",
+                Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14))),
+            ),
+            failing: metrics.register(
+                "marsad_reconcile_failing_objects",
+                "Objects whose last reconcile failed and that wait for their backoff",
+                Family::default(),
+            ),
+        }
+    }
+}
+
+struct Loop<R: Reconcile> {
+    reconciler: Arc<R>,
+    backoff: Backoff<ObjectRef<R::Kind>>,
+    metrics: ControllerMetrics,
+}
+
+impl<R: Reconcile> Loop<R> {
+    async fn pass(self: Arc<Self>, object: Arc<R::Kind>) -> Result<Action, Failure<R::Error>> {
+        let started = Instant::now();
+        let work = AssertUnwindSafe(self.reconciler.reconcile(object.clone())).catch_unwind();
+        let outcome = match tokio::time::timeout(DEADLINE, work).await {
+            Err(_) => Err(Failure::Deadline),
+            Ok(Err(_)) => Err(Failure::Panicked),
+            Ok(Ok(Err(error))) => Err(Failure::Step(error)),
+            Ok(Ok(Ok(next))) => Ok(next),
+        };
+        let result = match &outcome {
+            Ok(_) => "ok",
+            Err(Failure::Deadline) => "deadline",
+            Err(Failure::Panicked) => "panic",
+            Err(Failure::Step(error)) => R::reason(error),
+        };
+        self.metrics
+            .reconciles
+            .get_or_create(&Labels {
+                kind: R::NAME,
+                result,
+            })
+            .inc();
+        self.metrics
+            .seconds
+            .get_or_create(&KindLabel { kind: R::NAME })
+            .observe(started.elapsed().as_secs_f64());
+        if outcome.is_ok() {
+            self.backoff.settled(&ObjectRef::from_obj(object.as_ref()));
+            self.count_failing();
+        }
+        outcome.map(|next| match next {
+            Next::Change => Action::requeue(resync_of(&ObjectRef::from_obj(object.as_ref()))),
+            Next::After(pause) => Action::requeue(pause),
+        })
+    }
+
+    fn failed(&self, object: &R::Kind, error: &Failure<R::Error>) -> Action {
+        let key = ObjectRef::from_obj(object);
+        let pause = self.backoff.failed(key.clone());
+        self.count_failing();
+        tracing::warn!(
+            kind = R::NAME,
+            namespace = key.namespace.as_deref().unwrap_or_default(),
+            name = %key.name,
+            retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            error = error as &dyn std::error::Error,
+            "reconcile_failed"
+        );
+        Action::requeue(pause)
+    }
+
+    fn count_failing(&self) {
+        let failing = i64::try_from(self.backoff.failing()).unwrap_or(i64::MAX);
+        self.metrics
+            .failing
+            .get_or_create(&KindLabel { kind: R::NAME })
+            .set(failing);
+    }
+}
+
+/// Half to the whole of [`RESYNC`], by the object's key: spread, without a clock or a table.
+fn resync_of<K: Hash>(key: &K) -> Duration {
+    let share = RandomState::new().hash_one(key) % 1000;
+    RESYNC / 2 + (RESYNC / 2).mul_f64(share as f64 / 1000.0)
+}
+
+/// Runs `reconciler` over the objects of `watch` until `stop`; `triggers` adds what else it reacts to.
+/// Waits for the first list, so that no decision is made on half a cache. Running reconciles are finished at the stop.
+///
+/// # Errors
+/// Never; the type fits [`crate::role::Role::supervise`].
+pub async fn run<R: Reconcile>(
+    reconciler: Arc<R>,
+    watch: Watch<R::Kind>,
+    triggers: impl FnOnce(Controller<R::Kind>) -> Controller<R::Kind>,
+    metrics: ControllerMetrics,
+    stop: CancellationToken,
+) -> Result<(), std::convert::Infallible> {
+    watch.ready().await;
+    let context = Arc::new(Loop {
+        reconciler,
+        backoff: Backoff::new(Schedule::RECONCILE),
+        metrics,
+    });
+    let controller = Controller::for_shared_stream(watch.spec_changes(), watch.store().clone())
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+    triggers(controller)
+        .run(
+            |object, context: Arc<Loop<R>>| context.pass(object),
+            |object, error, context| context.failed(&object, error),
+            context,
+        )
+        // Errors were logged and counted by the loop; an object gone from the cache is not one.
+        .for_each(|_| std::future::ready(()))
+        .await;
+    stop.cancelled().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::channel::mpsc;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::ResourceExt;
+    use kube::core::DeserializeGuard;
+    use kube::runtime::watcher::Event;
+
+    struct Recorder {
+        done: tokio::sync::mpsc::UnboundedSender<String>,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("planted")]
+    struct Planted;
+
+    impl Reconcile for Recorder {
+        type Kind = ConfigMap;
+        type Error = Planted;
+        const NAME: &'static str = "configmap";
+
+        async fn reconcile(&self, object: Arc<ConfigMap>) -> Result<Next, Planted> {
+            let name = object.name_any();
+            let _ = self.done.send(name.clone());
+            match name.as_str() {
+                "panics" => panic!("planted"),
+                "fails" => Err(Planted),
+                "hangs" => std::future::pending().await,
+                _ => Ok(Next::Change),
+            }
+        }
+
+        fn reason(_: &Planted) -> &'static str {
+            "planted"
+        }
+    }
+
+    fn object(name: &str) -> ConfigMap {
+        let mut map = ConfigMap::default();
+        map.metadata.name = Some(name.into());
+        map.metadata.namespace = Some("police".into());
+        map.metadata.uid = Some(name.into());
+        map.metadata.generation = Some(1);
+        map
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panics_errors_and_hangs_are_counted_retried_and_stay_alone() {
+        let (sender, receiver) = mpsc::unbounded();
+        let (watch, feed) = Watch::fed_by(receiver);
+        tokio::spawn(feed);
+        sender.unbounded_send(Ok(Event::Init)).unwrap();
+        for name in ["panics", "fails", "hangs", "fine"] {
+            sender
+                .unbounded_send(Ok(Event::InitApply(DeserializeGuard(Ok(object(name))))))
+                .unwrap();
+        }
+        sender.unbounded_send(Ok(Event::InitDone)).unwrap();
+
+        let (done, mut passes) = tokio::sync::mpsc::unbounded_channel();
+        let metrics = Metrics::default();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(
+            Arc::new(Recorder { done }),
+            watch,
+            |controller| controller,
+            ControllerMetrics::new(&metrics),
+            stop.clone(),
+        ));
+        let mut seen: Vec<String> = Vec::new();
+        // Virtual time: each of the three that go wrong comes back, the fine one does not (its resync is far).
+        while ["panics", "fails", "hangs"]
+            .iter()
+            .any(|bad| seen.iter().filter(|name| name == bad).count() < 2)
+        {
+            seen.push(passes.recv().await.unwrap());
+        }
+        assert_eq!(seen.iter().filter(|name| *name == "fine").count(), 1);
+        let text = metrics.encode().unwrap();
+        for result in ["panic", "planted", "deadline", "ok"] {
+            assert!(
+                text.contains(&format!("result=\"{result}\"")),
+                "{result} is missing in {text}"
+            );
+        }
+        stop.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn resyncs_are_spread_over_half_an_hour() {
+        for key in 0..100 {
+            let pause = resync_of(&key);
+            assert!(pause >= RESYNC / 2 && pause <= RESYNC);
+        }
+    }
+}

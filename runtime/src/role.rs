@@ -1,0 +1,292 @@
+//! A role's process: settings that all roles share, probes and metrics that listen first, tasks whose end
+//! is never silent, an orderly stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::telemetry::{self, TelemetryError};
+
+/// How long tasks may take to end after SIGTERM before the process ends without them.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Settings of every role; flatten it into the role's own arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RoleArgs {
+    /// Address of the role's own endpoints, `/health` and `/ready` among them.
+    #[arg(long, env = "MARSAD_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Address of `/metrics`.
+    #[arg(long, env = "MARSAD_METRICS_LISTEN", default_value = "0.0.0.0:9090")]
+    pub metrics_listen: SocketAddr,
+    /// error, warn, info, debug or trace, or module=level pairs.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// Namespace of the release.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "marsad-system")]
+    pub pod_namespace: String,
+    /// Name of this pod; the host name when absent.
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<String>,
+}
+
+/// Why a role ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A port is taken or not allowed.
+    #[error("can't listen on {address}: {source}; is another process there? set {setting}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The setting to change.
+        setting: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// SIGTERM can't be caught.
+    #[error("can't watch for signals: {0}")]
+    Signal(#[source] std::io::Error),
+    /// A task that should run as long as the process ended or panicked.
+    #[error("task {name} ended: {why}; the process ends so that it starts afresh")]
+    TaskEnded {
+        /// The task.
+        name: &'static str,
+        /// Its error, or that it returned.
+        why: String,
+    },
+}
+
+/// Whether the role may be given work. Starts as "no".
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says whether work may come from now on.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    /// What was said last.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+type TaskEnd = (&'static str, Result<(), String>);
+
+/// A running role.
+#[derive(Debug)]
+pub struct Role {
+    /// Cancelled at SIGTERM or SIGINT, and when a task ends.
+    pub shutdown: CancellationToken,
+    /// Answers `/ready`.
+    pub readiness: Readiness,
+    /// The registry behind `/metrics`.
+    pub metrics: Metrics,
+    listen: SocketAddr,
+    metrics_listen: SocketAddr,
+    tasks: JoinSet<TaskEnd>,
+}
+
+impl Role {
+    /// Sets up logging and signals. Nothing listens yet.
+    ///
+    /// # Errors
+    /// When the log level can't be read or signals can't be watched.
+    pub fn start(name: &'static str, args: &RoleArgs) -> Result<Self, RoleError> {
+        telemetry::init(&args.log_level)?;
+        let shutdown = CancellationToken::new();
+        let mut term = signal(SignalKind::terminate()).map_err(RoleError::Signal)?;
+        let mut int = signal(SignalKind::interrupt()).map_err(RoleError::Signal)?;
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            tracing::info!("stop_requested");
+            stop.cancel();
+        });
+        tracing::info!(role = name, version = env!("CARGO_PKG_VERSION"), "role_started");
+        Ok(Self {
+            shutdown,
+            readiness: Readiness::default(),
+            metrics: Metrics::default(),
+            listen: args.listen,
+            metrics_listen: args.metrics_listen,
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// Runs `task` as long as the process: when it returns, fails or panics before the stop, the role ends with its name.
+    pub fn supervise<F, E>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.tasks.spawn(async move {
+            // A panic must carry the task's name, so it is caught here rather than at the join.
+            let end = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(task)).await;
+            let end = match end {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("it panicked".to_owned()),
+            };
+            (name, end)
+        });
+    }
+
+    /// Listens with the role's routes plus `/health` and `/ready` (and `/metrics` on its own port) and runs
+    /// until the stop. Returns when tasks have ended or after five seconds.
+    ///
+    /// # Errors
+    /// When a port can't be had or a supervised task ends before the stop.
+    pub async fn serve(mut self, routes: Router) -> Result<(), RoleError> {
+        let probes = Router::new()
+            .route("/health", get(|| async { "ok" }))
+            .route("/ready", get(ready))
+            .with_state(self.readiness.clone());
+        let main = listen(self.listen, "MARSAD_LISTEN").await?;
+        let metrics = listen(self.metrics_listen, "MARSAD_METRICS_LISTEN").await?;
+        let metrics_router = self.metrics.router();
+        for (name, listener, router) in [
+            ("http", main, routes.merge(probes)),
+            ("metrics", metrics, metrics_router),
+        ] {
+            let stop = self.shutdown.clone().cancelled_owned();
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            self.supervise(name, async move {
+                axum::serve(listener, service).with_graceful_shutdown(stop).await
+            });
+        }
+        self.wait().await
+    }
+
+    async fn wait(mut self) -> Result<(), RoleError> {
+        let mut verdict = Ok(());
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            Some(ended) = self.tasks.join_next() => {
+                verdict = Err(ended_early(ended));
+                self.shutdown.cancel();
+            }
+        }
+        self.readiness.set(false);
+        let drained = tokio::time::timeout(STOP_DEADLINE, async {
+            while self.tasks.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            tracing::warn!(still_running = self.tasks.len(), "stop_deadline_passed");
+        }
+        verdict
+    }
+}
+
+fn ended_early(ended: Result<TaskEnd, tokio::task::JoinError>) -> RoleError {
+    match ended {
+        Ok((name, Ok(()))) => RoleError::TaskEnded {
+            name,
+            why: "it returned".into(),
+        },
+        Ok((name, Err(why))) => RoleError::TaskEnded { name, why },
+        Err(error) => RoleError::TaskEnded {
+            name: "unknown",
+            why: error.to_string(),
+        },
+    }
+}
+
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, RoleError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RoleError::Listen {
+            address,
+            setting,
+            source,
+        })
+}
+
+async fn ready(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
+    if readiness.get() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role() -> Role {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Role {
+            shutdown: CancellationToken::new(),
+            readiness: Readiness::default(),
+            metrics: Metrics::default(),
+            listen: any,
+            metrics_listen: any,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_role_with_its_name() {
+        let mut role = role();
+        role.supervise("camera", async {
+            if true {
+                panic!("planted");
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        let error = role.serve(Router::new()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("task camera ended: it panicked"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_task_that_returns_is_noticed_too() {
+        let mut role = role();
+        role.supervise("camera", async { Ok::<(), std::io::Error>(()) });
+        let error = role.serve(Router::new()).await.unwrap_err();
+        assert!(
+            matches!(error, RoleError::TaskEnded { name: "camera", .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_no_error() {
+        let mut role = role();
+        let (stop, seen) = (role.shutdown.clone(), role.shutdown.clone());
+        role.supervise("camera", async move {
+            seen.cancelled().await;
+            Ok::<(), std::io::Error>(())
+        });
+        stop.cancel();
+        role.serve(Router::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_names_the_setting() {
+        let taken = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut role = role();
+        role.listen = taken.local_addr().unwrap();
+        let error = role.serve(Router::new()).await.unwrap_err();
+        assert!(error.to_string().contains("MARSAD_LISTEN"), "{error}");
+    }
+}

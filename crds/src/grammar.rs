@@ -1,0 +1,247 @@
+//! The grammar of values (contracts.md 4, 5, 7): schema fragments with CEL rules whose messages say the way out, and
+//! the parsers that read what the rules let through.
+//!
+//! A rule, and not a `pattern`: the API server answers a failed pattern with the bare expression. The schemas for offline
+//! checks turn `self.matches('…')` into a pattern (`schema::offline`).
+
+use std::time::Duration;
+
+use kube::core::Rule;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// A DNS label of RFC 1123.
+const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+const LABEL_MESSAGE: &str = "must be a DNS label: lower-case ASCII letters, digits and '-', beginning and ending with a letter or digit, at most 63 characters; for example dubai-police";
+/// RTSP addresses: R1.1-13 with the query and dots that real cameras need.
+const RTSP_URL: &str = "^rtsps?://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z0-9/_.~?&=%-]*$";
+/// Parameters that carry a credential, in a query or, as some recorders want it, in the path.
+const CREDENTIAL_KEY: &str = "(?i)[/?&](user|username|password|pwd|pass|token|auth)=";
+const HTTP_URL: &str = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9/_.~?&=%-]*)?$";
+const DURATION: &str = "^([0-9]+(h|m|s))+$";
+const BITRATE: &str = "^[0-9]+(k|M)$";
+const GUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
+const CODE: &str = "^[A-Z0-9]([A-Z0-9_]*[A-Z0-9])?$";
+const CIDR_LENGTH: u32 = 43;
+
+fn rule(rule: &str, message: &str) -> Value {
+    json!({"rule": rule, "message": message})
+}
+
+fn matches(pattern: &str, message: &str) -> Value {
+    rule(&format!("self.matches('{pattern}')"), message)
+}
+
+fn text(max: u32, rules: &[Value]) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": max, "x-kubernetes-validations": rules})
+}
+
+/// Rule on the root of a kind: `metadata.name` is a DNS label of at most `max` characters (contracts.md 4). The API
+/// server has checked that it is a subdomain already.
+pub(crate) fn name(max: u32) -> Rule {
+    Rule::new(format!(
+        "size(self.metadata.name) <= {max} && !self.metadata.name.contains('.')"
+    ))
+    .message(
+        format!("metadata.name must be a DNS label of at most {max} characters, without dots: shorten it and use '-' for '.'").as_str(),
+    )
+    .field_path(".metadata.name")
+}
+
+/// Rule on a field: it stays as it was made.
+pub(crate) fn immutable(field: &str, way_out: &str) -> Rule {
+    Rule::new("self == oldSelf").message(format!("{field} is immutable: {way_out}").as_str())
+}
+
+/// A DNS label.
+pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
+    text(63, &[matches(LABEL, LABEL_MESSAGE)])
+}
+
+/// A list of agency names without repetition.
+pub(crate) fn labels(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 64, "x-kubernetes-list-type": "set", "items": label(generator)})
+}
+
+/// The name of a Secret or StorageClass: a DNS subdomain.
+pub(crate) fn subdomain(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        &[matches(
+            "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+            "must be the name of an object: lower-case ASCII letters, digits, '-' and '.', at most 253 characters",
+        )],
+    )
+}
+
+/// The code of an agency in REST, Valkey and metrics.
+pub(crate) fn code(_: &mut SchemaGenerator) -> Schema {
+    text(
+        63,
+        &[matches(
+            CODE,
+            "must be upper-case ASCII letters, digits and '_', beginning and ending with a letter or digit, at most 63 characters; for example DUBAI_POLICE; leave it out to have it made from the name",
+        )],
+    )
+}
+
+/// An RTSP address without credentials.
+pub(crate) fn rtsp_url(_: &mut SchemaGenerator) -> Schema {
+    text(
+        2048,
+        &[
+            matches(
+                RTSP_URL,
+                "must be rtsp://HOST:PORT/PATH or rtsps://HOST:PORT/PATH, port written out, with only ASCII letters, digits and / _ . ~ ? & = % - after the port (percent-encode the rest); for example rtsp://10.1.2.3:554/main",
+            ),
+            rule(
+                "!self.contains('@')",
+                "must not hold a user or password: put them into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
+            ),
+            rule(
+                &format!("!self.matches('{CREDENTIAL_KEY}')"),
+                "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
+            ),
+            port_rule(),
+        ],
+    )
+}
+
+/// An HTTP address without credentials.
+pub(crate) fn http_url(_: &mut SchemaGenerator) -> Schema {
+    text(
+        2048,
+        &[
+            matches(
+                HTTP_URL,
+                "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH] in ASCII, without user or password (name a Secret instead); for example https://milestone.police.example:443",
+            ),
+            rule(
+                &format!("!self.matches('{CREDENTIAL_KEY}')"),
+                "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret and name it",
+            ),
+            port_rule(),
+        ],
+    )
+}
+
+fn port_rule() -> Value {
+    rule(
+        "!self.matches('^[a-z]+://[A-Za-z0-9.-]+:[0-9]{1,5}(/|$)') || (int(self.split('/')[2].split(':')[1]) >= 1 && int(self.split('/')[2].split(':')[1]) <= 65535)",
+        "must have a port from 1 to 65535; RTSP cameras usually listen on 554, for example rtsp://10.1.2.3:554/main",
+    )
+}
+
+/// A duration of hours, minutes and seconds.
+pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
+    text(
+        32,
+        &[matches(
+            DURATION,
+            "must be a duration of whole hours, minutes and seconds, each with its unit; for example 72h, 10m or 1h30m",
+        )],
+    )
+}
+
+/// A bit rate in bits per second.
+pub(crate) fn bitrate(_: &mut SchemaGenerator) -> Schema {
+    text(
+        16,
+        &[matches(
+            BITRATE,
+            "must be a whole number of kilobits (k) or megabits (M) a second; for example 800k or 2M",
+        )],
+    )
+}
+
+/// A GUID of Milestone.
+pub(crate) fn guid(_: &mut SchemaGenerator) -> Schema {
+    text(
+        36,
+        &[matches(
+            GUID,
+            "must be the GUID of the device in Milestone, without braces; for example 6f1c1d2e-8a3b-4c5d-9e7f-0123456789ab",
+        )],
+    )
+}
+
+/// A list of address ranges.
+pub(crate) fn cidrs(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": text(CIDR_LENGTH, &[rule("isCIDR(self)", "must be a range of addresses ADDRESS/LENGTH; for example 10.1.0.0/16 or fd00::/8")])
+    })
+}
+
+/// A duration of the grammar `^([0-9]+(h|m|s))+$`; none when it is not one, or too long to count.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut total: u64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
+        let (number, tail) = rest.split_at_checked(end)?;
+        let unit = match tail.chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        rest = tail.get(1..)?;
+    }
+    (!text.is_empty()).then(|| Duration::from_secs(total))
+}
+
+/// Bits per second of the grammar `^[0-9]+(k|M)$`; none when it is not one, or too large to count.
+pub fn parse_bitrate(text: &str) -> Option<u64> {
+    let (number, unit) = if let Some(number) = text.strip_suffix('k') {
+        (number, 1_000)
+    } else {
+        (text.strip_suffix('M')?, 1_000_000)
+    };
+    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_and_bit_rates_are_read() {
+        assert_eq!(parse_duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
+        for bad in [
+            "",
+            "h",
+            "10",
+            "3 days",
+            "1.5h",
+            "-1h",
+            "10m ",
+            "٣h",
+            "99999999999999999999h",
+        ] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+        assert_eq!(parse_bitrate("800k"), Some(800_000));
+        assert_eq!(parse_bitrate("2M"), Some(2_000_000));
+        for bad in ["", "k", "2", "2m", "+2M", "2.5M", "2MM"] {
+            assert_eq!(parse_bitrate(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_grammar_takes_is_read(parts in prop::collection::vec((0_u64..100_000, prop::sample::select(vec!["h", "m", "s"])), 1..5)) {
+            let text: String = parts.iter().map(|(number, unit)| format!("{number}{unit}")).collect();
+            let seconds: u64 = parts.iter().map(|(number, unit)| number * match *unit { "h" => 3600, "m" => 60, _ => 1 }).sum();
+            prop_assert_eq!(parse_duration(&text), Some(Duration::from_secs(seconds)));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The configuration file of a shard.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use crate::Credentials;
+
+/// What differs between configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Port of the control API.
+    pub api_port: u16,
+    /// Port of the metrics.
+    pub metrics_port: u16,
+    /// Port of RTSP, over TCP.
+    pub rtsp_port: u16,
+    /// Who may use API and metrics.
+    pub api: Credentials,
+    /// Who may read every path over RTSP.
+    pub reader: Credentials,
+}
+
+/// `mediamtx.yml` of a shard: API, metrics and RTSP; all other protocols off; nobody without a password may do
+/// anything; nobody may publish. Paths come over the API.
+///
+/// User names and passwords are given as SHA-256, which MediaMTX compares with what it is told. Its other way, Argon2, would be
+/// worked out anew for each call: the passwords are long and random, so a slow hash protects nothing.
+///
+/// `readTimeout` is the connect timeout of a camera and the time after which a silent one is given up (R1.1-06). Changing any
+/// of these is a rollout: MediaMTX drops every stream for it (research/media-plane.md §1).
+pub fn render_config(config: &ServerConfig) -> String {
+    let ServerConfig { api_port, metrics_port, rtsp_port, api, reader } = config;
+    let mut text = format!(
+        "# Written by Marsad. Paths are made over the API; a change of this file drops them.\n\
+         logLevel: info\n\
+         logDestinations: [stdout]\n\
+         logStructured: true\n\
+         readTimeout: 10s\n\
+         writeTimeout: 10s\n\
+         api: true\n\
+         apiAddress: :{api_port}\n\
+         metrics: true\n\
+         metricsAddress: :{metrics_port}\n\
+         pprof: false\n\
+         playback: false\n\
+         rtsp: true\n\
+         rtspTransports: [tcp]\n\
+         rtspEncryption: \"no\"\n\
+         rtspAddress: :{rtsp_port}\n\
+         rtmp: false\n\
+         hls: false\n\
+         webrtc: false\n\
+         srt: false\n\
+         moq: false\n\
+         authMethod: internal\n\
+         authInternalUsers:\n"
+    );
+    for (user, actions) in [(api, ["api", "metrics"].as_slice()), (reader, ["read"].as_slice())] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  - user: \"{}\"", hashed(user.username()));
+        let _ = writeln!(text, "    pass: \"{}\"", hashed(user.password()));
+        text.push_str("    ips: []\n    permissions:\n");
+        for action in actions {
+            let _ = writeln!(text, "      - action: {action}");
+        }
+    }
+    text.push_str("pathDefaults:\n  rtspTransport: tcp\npaths: {}\n");
+    text
+}
+
+/// As MediaMTX's internal authentication wants it; any letter may be in `secret`.
+fn hashed(secret: &str) -> String {
+    format!("sha256:{}", STANDARD.encode(Sha256::digest(secret.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_holds_no_password_and_lets_in_nobody_else() {
+        let text = render_config(&ServerConfig {
+            api_port: 9997,
+            metrics_port: 9998,
+            rtsp_port: 8554,
+            api: Credentials::new("marsad", "geheim-1"),
+            reader: Credentials::new("reader", "geheim-2"),
+        });
+        assert!(!text.contains("geheim") && !text.contains("any") && !text.contains("publish"), "{text}");
+        assert_eq!(text.matches("- user:").count(), 2);
+        for off in ["rtmp", "hls", "webrtc", "srt", "moq", "pprof", "playback"] {
+            assert!(text.contains(&format!("\n{off}: false\n")), "{off}");
+        }
+        // As `printf geheim-1 | sha256sum` says, in base64.
+        assert!(hashed("").ends_with("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="));
+    }
+}

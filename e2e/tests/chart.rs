@@ -1,0 +1,10 @@
+//! The chart, rendered: what every installation gets, whatever its values.
+
+mod chart {
+    pub(crate) mod objects;
+    mod pods;
+    mod policies;
+    mod rights;
+    mod values;
+    mod whole;
+}

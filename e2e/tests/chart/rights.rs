@@ -1,0 +1,185 @@
+//! Rights of service accounts and people (style.md 23).
+
+use std::fs;
+
+use anyhow::Result;
+use marsad_e2e::helm::{Helm, chart_dir};
+use serde_json::{Value, json};
+
+use super::objects::{id, list, text, variants};
+
+#[test]
+fn no_rule_says_everything() -> Result<()> {
+    for variant in variants()? {
+        let mut rules = 0;
+        for role in variant.kind("ClusterRole").chain(variant.kind("Role")) {
+            for rule in list(role, "/rules") {
+                rules += 1;
+                assert!(!rule.to_string().contains('*'), "{}: {rule}", id(role));
+                assert!(rule.get("nonResourceURLs").is_none(), "{}: {rule}", id(role));
+                for verb in list(rule, "/verbs") {
+                    assert!(
+                        !["escalate", "bind", "impersonate"].contains(&verb.as_str().unwrap_or("")),
+                        "{}",
+                        id(role)
+                    );
+                }
+            }
+        }
+        assert!(rules > 20, "{}: {rules}", variant.name);
+    }
+    Ok(())
+}
+
+/// One resource a rule of a service account, its reason above it.
+#[test]
+fn every_rule_has_its_reason() -> Result<()> {
+    for file in fs::read_dir(chart_dir().join("templates/rbac"))? {
+        let path = file?.path();
+        let source = fs::read_to_string(&path)?;
+        let lines: Vec<&str> = source.lines().collect();
+        for (number, line) in lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.starts_with("  - apiGroups:"))
+        {
+            let above = lines[number - 1].trim_start();
+            assert!(
+                above.starts_with("# ") && above.len() > 12,
+                "{}:{}: {line}",
+                path.display(),
+                number + 1
+            );
+        }
+    }
+    for variant in variants()? {
+        for role in variant.kind("ClusterRole").chain(variant.kind("Role")) {
+            let people = ["ClusterRole/marsad-view", "ClusterRole/marsad-edit"].contains(&id(role).as_str());
+            for rule in list(role, "/rules") {
+                assert!(
+                    people || list(rule, "/resources").len() == 1,
+                    "{}: {rule}",
+                    id(role)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Secrets are read in the release's namespace and where an agency binds the role; nowhere else.
+#[test]
+fn secrets_are_never_read_cluster_wide() -> Result<()> {
+    for variant in variants()? {
+        for role in variant.kind("ClusterRole") {
+            for rule in list(role, "/rules")
+                .iter()
+                .filter(|rule| rule["resources"].to_string().contains("secrets"))
+            {
+                assert_eq!(
+                    id(role),
+                    "ClusterRole/marsad-camera-credentials",
+                    "{}",
+                    variant.name
+                );
+                assert_eq!(rule["verbs"], json!(["get"]));
+            }
+        }
+        for binding in variant.kind("ClusterRoleBinding") {
+            assert_ne!(
+                text(binding, "/roleRef/name"),
+                "marsad-camera-credentials",
+                "{}",
+                id(binding)
+            );
+        }
+    }
+    let objects = Helm::from_env()?.template(&["--set", "agencies[0].namespace=police"])?;
+    let bindings: Vec<&Value> = objects
+        .iter()
+        .filter(|object| id(object) == "RoleBinding/marsad-camera-credentials")
+        .collect();
+    assert_eq!(bindings.len(), 1);
+    assert_eq!(text(bindings[0], "/metadata/namespace"), "police");
+    assert_eq!(
+        bindings[0]["subjects"],
+        json!([{"kind": "ServiceAccount", "name": "marsad-operator", "namespace": "marsad-system"}])
+    );
+    Ok(())
+}
+
+/// Specs are people's: no service account writes one, or a status by anything but a patch.
+#[test]
+fn nobody_but_people_writes_specs() -> Result<()> {
+    for variant in variants()? {
+        for role in variant.kind("ClusterRole").chain(variant.kind("Role")) {
+            if ["ClusterRole/marsad-view", "ClusterRole/marsad-edit"].contains(&id(role).as_str()) {
+                continue;
+            }
+            for rule in list(role, "/rules")
+                .iter()
+                .filter(|rule| rule["apiGroups"] == json!(["marsad.dev"]))
+            {
+                let resource = text(rule, "/resources/0");
+                let verbs: Vec<&str> = list(rule, "/verbs").iter().filter_map(Value::as_str).collect();
+                let allowed: &[&str] = match resource {
+                    // The default pool is made when there is none (contracts.md 9b).
+                    "ingestpools" => &["get", "list", "watch", "create", "patch"],
+                    _ if resource.ends_with("/status") => &["patch"],
+                    _ if resource.ends_with("/finalizers") => &["update"],
+                    _ => &["get", "list", "watch"],
+                };
+                assert!(
+                    verbs.iter().all(|verb| allowed.contains(verb)),
+                    "{}: {resource} {verbs:?}",
+                    id(role)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cluster's own view and edit get the kinds only when asked for.
+#[test]
+fn roles_of_people_join_the_clusters_own_only_when_asked() -> Result<()> {
+    for variant in variants()? {
+        for role in variant.kind("ClusterRole") {
+            let aggregated = role["metadata"]["labels"].to_string().contains("aggregate-to");
+            let people = ["ClusterRole/marsad-view", "ClusterRole/marsad-edit"].contains(&id(role).as_str());
+            assert_eq!(
+                aggregated,
+                people && variant.name == "everything",
+                "{}: {}",
+                variant.name,
+                id(role)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Every binding names a role and a service account that exist.
+#[test]
+fn bindings_lead_somewhere() -> Result<()> {
+    for variant in variants()? {
+        let ids = variant.ids();
+        for binding in variant
+            .kind("ClusterRoleBinding")
+            .chain(variant.kind("RoleBinding"))
+        {
+            let role = format!(
+                "{}/{}",
+                text(binding, "/roleRef/kind"),
+                text(binding, "/roleRef/name")
+            );
+            assert!(ids.contains(&role), "{}: {role}", id(binding));
+            for subject in list(binding, "/subjects") {
+                let account = format!("ServiceAccount/{}", text(subject, "/name"));
+                assert!(ids.contains(&account), "{}: {account}", id(binding));
+                assert_eq!(text(subject, "/namespace"), "marsad-system", "{}", id(binding));
+            }
+        }
+    }
+    Ok(())
+}

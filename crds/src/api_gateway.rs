@@ -52,14 +52,19 @@ pub struct ApiGatewaySpec {
 /// Where Kong is: its pods by labels, or one admin address.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.selector) != has(self.adminUrl)").message("spec.kong needs exactly one of selector and adminUrl: selector for pods in the release's namespace, adminUrl for a Kong elsewhere"))]
+#[x_kube(
+    validation = grammar::http_shape("spec.kong.adminUrl"),
+    validation = grammar::no_userinfo("spec.kong.adminUrl"),
+    validation = grammar::no_credential_parameter("spec.kong.adminUrl"),
+    validation = grammar::port("spec.kong.adminUrl"),
+    validation = Rule::new("has(self.selector) != has(self.adminUrl)").message("spec.kong needs exactly one of selector and adminUrl: selector for pods in the release's namespace, adminUrl for a Kong elsewhere"))]
 pub struct KongSpec {
     /// Labels of the Kong pods in the release's namespace; every one is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
     /// Address of the admin API of one Kong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "grammar::http_url")]
+    #[schemars(schema_with = "grammar::address")]
     pub admin_url: Option<String>,
     /// Port of the admin API on selected pods.
     #[serde(default = "admin_port")]
@@ -80,9 +85,15 @@ const fn admin_port() -> i32 {
 /// Whose tokens are taken.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = grammar::http_shape("spec.issuer.jwksUrl"),
+    validation = grammar::no_userinfo("spec.issuer.jwksUrl"),
+    validation = grammar::no_credential_parameter("spec.issuer.jwksUrl"),
+    validation = grammar::port("spec.issuer.jwksUrl"),
+)]
 pub struct TokenIssuer {
     /// Address of the keys.
-    #[schemars(schema_with = "grammar::http_url")]
+    #[schemars(schema_with = "grammar::address")]
     pub jwks_url: String,
     /// Claim iss of a token.
     #[schemars(length(min = 1, max = 256))]

@@ -92,6 +92,14 @@ pub struct CameraLocation {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = grammar::rtsp_shape("spec.stream.url"),
+    validation = grammar::no_userinfo("spec.stream.url"),
+    validation = grammar::no_credential_parameter("spec.stream.url"),
+    validation = grammar::port("spec.stream.url"),
+    validation = grammar::rtsp_shape("spec.stream.substreamUrl"),
+    validation = grammar::no_userinfo("spec.stream.substreamUrl"),
+    validation = grammar::no_credential_parameter("spec.stream.substreamUrl"),
+    validation = grammar::port("spec.stream.substreamUrl"),
     validation = Rule::new("has(self.url) != has(self.deviceId)").message("spec.stream needs exactly one of url and deviceId: url for a source of kind rtsp, deviceId for a source of kind milestone"),
     validation = Rule::new("!has(self.substreamUrl) || has(self.url)").message("spec.stream.substreamUrl goes with url only: Milestone offers the substreams of a deviceId itself; remove substreamUrl").field_path(".substreamUrl"),
     validation = Rule::new("!has(self.tls) || (has(self.url) && self.url.startsWith('rtsps://')) || (has(self.substreamUrl) && self.substreamUrl.startsWith('rtsps://'))").message("spec.stream.tls goes with an rtsps:// address only: change the address or remove tls").field_path(".tls")
@@ -99,14 +107,14 @@ pub struct CameraLocation {
 pub struct CameraStream {
     /// Address of the main stream, rtsp:// or rtsps://, with its port; never with a credential. Either this or deviceId.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "grammar::rtsp_url")]
+    #[schemars(schema_with = "grammar::address")]
     pub url: Option<String>,
     /// How the certificate of an rtsps camera is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<CameraTls>,
     /// Address of a low-rate stream, used by walls. It is a second permanent pull from the camera.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "grammar::rtsp_url")]
+    #[schemars(schema_with = "grammar::address")]
     pub substream_url: Option<String>,
     /// GUID of the device in Milestone. Either this or url.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -66,9 +66,15 @@ pub struct RtspSource {
 /// A Milestone server.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = grammar::http_shape("spec.milestone.url"),
+    validation = grammar::no_userinfo("spec.milestone.url"),
+    validation = grammar::no_credential_parameter("spec.milestone.url"),
+    validation = grammar::port("spec.milestone.url"),
+)]
 pub struct MilestoneSource {
     /// Address of the management server, http:// or https://.
-    #[schemars(schema_with = "grammar::http_url")]
+    #[schemars(schema_with = "grammar::address")]
     pub url: String,
     /// Secret of type marsad.dev/camera-credentials with the service account.
     pub credentials_secret_ref: SecretRef,

@@ -2,7 +2,7 @@
 //! the parsers that read what the rules let through.
 //!
 //! A rule, and not a `pattern`: the API server answers a failed pattern with the bare expression. The schemas for offline
-//! checks turn `self.matches('…')` into a pattern (`schema::offline`).
+//! checks turn such rules into patterns (`schema::offline`).
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn text(max: u32, rules: &[Value]) -> Schema {
 }
 
 /// Rule on the root of a kind: `metadata.name` is a DNS label of at most `max` characters (contracts.md 4). The API
-/// server has checked that it is a subdomain already.
+/// server has checked that it is a subdomain already, and takes no `fieldPath` into metadata.
 pub(crate) fn name(max: u32) -> Rule {
     Rule::new(format!(
         "size(self.metadata.name) <= {max} && !self.metadata.name.contains('.')"
@@ -45,7 +45,6 @@ pub(crate) fn name(max: u32) -> Rule {
     .message(
         format!("metadata.name must be a DNS label of at most {max} characters, without dots: shorten it and use '-' for '.'").as_str(),
     )
-    .field_path(".metadata.name")
 }
 
 /// Rule on a field: it stays as it was made.
@@ -85,51 +84,69 @@ pub(crate) fn code(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// An RTSP address without credentials.
-pub(crate) fn rtsp_url(_: &mut SchemaGenerator) -> Schema {
-    text(
-        2048,
-        &[
-            matches(
-                RTSP_URL,
-                "must be rtsp://HOST:PORT/PATH or rtsps://HOST:PORT/PATH, port written out, with only ASCII letters, digits and / _ . ~ ? & = % - after the port (percent-encode the rest); for example rtsp://10.1.2.3:554/main",
-            ),
-            rule(
-                "!self.contains('@')",
-                "must not hold a user or password: put them into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
-            ),
-            rule(
-                &format!("!self.matches('{CREDENTIAL_KEY}')"),
-                "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
-            ),
-            port_rule(),
-        ],
+/// An address; its rules stand on the struct around it ([`rtsp_shape`] says why).
+pub(crate) fn address(_: &mut SchemaGenerator) -> Schema {
+    text(2048, &[])
+}
+
+/// Rule on the struct that holds an RTSP address: its shape. The API server prints the value of a text whose own rule
+/// fails, and what is refused here may hold a password; of a struct it prints nothing.
+pub(crate) fn rtsp_shape(field: &str) -> Rule {
+    address_rule(
+        field,
+        |value| format!("{value}.matches('{RTSP_URL}')"),
+        "must be rtsp://HOST:PORT/PATH or rtsps://HOST:PORT/PATH, port written out, with only ASCII letters, digits and / _ . ~ ? & = % - after the port (percent-encode the rest); for example rtsp://10.1.2.3:554/main",
     )
 }
 
-/// An HTTP address without credentials.
-pub(crate) fn http_url(_: &mut SchemaGenerator) -> Schema {
-    text(
-        2048,
-        &[
-            matches(
-                HTTP_URL,
-                "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH] in ASCII, without user or password (name a Secret instead); for example https://milestone.police.example:443",
-            ),
-            rule(
-                &format!("!self.matches('{CREDENTIAL_KEY}')"),
-                "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret and name it",
-            ),
-            port_rule(),
-        ],
+/// Rule on the struct that holds an HTTP address: its shape.
+pub(crate) fn http_shape(field: &str) -> Rule {
+    address_rule(
+        field,
+        |value| format!("{value}.matches('{HTTP_URL}')"),
+        "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH] in ASCII; for example https://milestone.police.example:443",
     )
 }
 
-fn port_rule() -> Value {
-    rule(
-        "!self.matches('^[a-z]+://[A-Za-z0-9.-]+:[0-9]{1,5}(/|$)') || (int(self.split('/')[2].split(':')[1]) >= 1 && int(self.split('/')[2].split(':')[1]) <= 65535)",
-        "must have a port from 1 to 65535; RTSP cameras usually listen on 554, for example rtsp://10.1.2.3:554/main",
+/// Rule on the struct that holds an address: no user or password before the host.
+pub(crate) fn no_userinfo(field: &str) -> Rule {
+    address_rule(
+        field,
+        |value| format!("!{value}.contains('@')"),
+        "must not hold a user or password: put them into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
     )
+}
+
+/// Rule on the struct that holds an address: no parameter named like a credential.
+pub(crate) fn no_credential_parameter(field: &str) -> Rule {
+    address_rule(
+        field,
+        |value| format!("!{value}.matches('{CREDENTIAL_KEY}')"),
+        "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
+    )
+}
+
+/// Rule on the struct that holds an address: a port that exists.
+pub(crate) fn port(field: &str) -> Rule {
+    address_rule(
+        field,
+        |value| {
+            let port = format!("int({value}.split('/')[2].split(':')[1])");
+            format!(
+                "!{value}.matches('^[a-z]+://[A-Za-z0-9.-]+:[0-9]{{1,5}}(/|$)') || ({port} >= 1 && {port} <= 65535)"
+            )
+        },
+        "must have a port from 1 to 65535; cameras usually listen on 554, for example rtsp://10.1.2.3:554/main",
+    )
+}
+
+/// `field` is the whole path, as spec.stream.url; its last part is the field of `self`.
+fn address_rule(field: &str, rule: impl Fn(&str) -> String, message: &str) -> Rule {
+    let name = field.rsplit('.').next().unwrap_or(field);
+    let value = format!("self.{name}");
+    Rule::new(format!("!has({value}) || {}", rule(&value)))
+        .message(format!("{field} {message}").as_str())
+        .field_path(format!(".{name}"))
 }
 
 /// A duration of hours, minutes and seconds.

@@ -21,7 +21,7 @@ use crate::{condition, grammar};
     shortname = "squota",
     category = "marsad",
     doc = "How many cameras and live streams each agency may have. There is one, named default.",
-    validation = Rule::new("self.metadata.name == 'default'").message("metadata.name must be default: there is one StreamQuota; add the agency to the one named default").field_path(".metadata.name"),
+    validation = Rule::new("self.metadata.name == 'default'").message("metadata.name must be default: there is one StreamQuota; add the agency to the one named default"),
     printcolumn(name = "Cameras", type_ = "integer", json_path = ".spec.total.cameras", description = "Cameras of all agencies at most."),
     printcolumn(name = "Streams", type_ = "integer", json_path = ".spec.total.streams", description = "Live streams of all agencies at most."),
     printcolumn(name = "Enforcement", type_ = "string", json_path = ".spec.enforcement", description = "What happens beyond."),

@@ -5,6 +5,7 @@
 //   CAMERAS (12)         how many cameras there are
 //   LIVEKIT_URL          ws:// address of a LiveKit started with `--dev` (key devkey, secret secret); without it
 //                        reservations answer 503 LiveKitUnavailable
+//   SHARED_ROOM          the one room of all cameras; without it each has its own
 //
 // Serves dist/ too, when it was built. /mock/publisher is a page that publishes a moving picture for each camera that
 // is online. POST /mock/camera {"id", …} changes a camera, POST /mock/expire ends the session.
@@ -24,6 +25,7 @@ const cameras = new Map(mockCameras(Number(process.env.CAMERAS ?? 12)).map((came
 const sessions = new Set();
 const tickets = new Set();
 const leases = new Map();
+const roomOf = (id) => process.env.SHARED_ROOM ?? `camera_${id}`;
 const user = { id: 'admin', name: 'admin' };
 let failures = 0;
 
@@ -55,7 +57,7 @@ const signedIn = {
     if (livekitUrl === '') return problem(503, 'LiveKitUnavailable');
     const reservation = `${id}:${client}`;
     leases.set(reservation, Date.now());
-    const room = `camera_${id}`;
+    const room = roomOf(id);
     const identity = `admin.${client}`;
     return ok({
       reservation_id: reservation,
@@ -109,7 +111,7 @@ const open = {
       [...cameras.values()]
         .filter((camera) => camera.state === 'online' && camera.publishing === null)
         .map(({ id, name }) => {
-          const grant = { room: `camera_${id}`, roomJoin: true, canPublish: true };
+          const grant = { room: roomOf(id), roomJoin: true, canPublish: true };
           return { name, url: livekitUrl, token: livekitToken(`${id}.1`, grant) };
         }),
     ),

@@ -13,7 +13,9 @@ export function Header() {
   const name = useStore(auth, (state) => state.user?.name ?? '');
   return (
     <header className={styles.header}>
-      <Brand />
+      <h1>
+        <Brand />
+      </h1>
       <LinkState />
       <div className={styles.end}>
         <LanguageSwitch />

@@ -37,9 +37,9 @@ export function SignIn({ expired }: Props) {
 
   return (
     <div className={styles.page}>
-      <div className={styles.language}>
+      <header className={styles.language}>
         <LanguageSwitch />
-      </div>
+      </header>
       <main className={styles.card}>
         <div className={styles.heading}>
           <Brand />

@@ -65,7 +65,7 @@ function SessionTile({ cameraId, maximised, hidden, onRemove, session }: Props &
         onRemove={onRemove}
       />
       <div className={styles.picture}>
-        <TileVideo session={session} source={source} label={t('tile.video', { name })} />
+        <TileVideo session={session} source={source} live={state === 'live'} label={t('tile.video', { name })} />
         <TileMessage state={state} reason={reason} pictureStoppedAt={pictureStoppedAt} name={name} />
       </div>
     </article>

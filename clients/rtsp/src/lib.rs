@@ -1,1 +1,23 @@
-//! RTSP probe: why a camera is down, what it sends.
+//! RTSP probe: why a camera is down, and what a stream is like.
+//!
+//! [`diagnose`] asks the camera itself, when MediaMTX cannot pull it and gives no reason (research/media-plane.md §1);
+//! it only asks for the description, so that the camera's few sessions stay free.
+//! [`inspect`] reads a stream from MediaMTX, which costs the camera nothing, for what MediaMTX does not tell: B-frames, and the
+//! time between key frames.
+
+mod credentials;
+mod describe;
+mod exchange;
+mod failure;
+mod h264;
+mod inspect;
+mod look;
+mod sdp;
+mod tls;
+
+pub use credentials::Credentials;
+pub use describe::{Described, diagnose, diagnose_trusting};
+pub use failure::Failure;
+pub use inspect::inspect;
+pub use look::Inspection;
+pub use tls::Trust;

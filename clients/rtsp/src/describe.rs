@@ -1,0 +1,149 @@
+//! Asks a camera for its stream's description, and says what is wrong when it does not give it.
+
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::{Credentials, Failure, Trust, exchange, sdp, tls};
+
+/// What a camera answered: all is as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// RTP's name of the video's codec: `H264`.
+    pub codec: String,
+    /// SHA-256 of the certificate, in hexadecimal, of a camera asked over `rtsps`: what MediaMTX wants as
+    /// `sourceFingerprint`.
+    pub certificate: Option<String>,
+}
+
+/// Asks the camera at `url` for its description, and nothing else; trusts public authorities for `rtsps`.
+/// Takes at most `deadline`.
+///
+/// # Errors
+/// What is wrong with the camera. A codec other than H.264 is an error too.
+pub async fn diagnose(
+    url: &str,
+    credentials: Option<&Credentials>,
+    deadline: Duration,
+) -> Result<Described, Failure> {
+    diagnose_trusting(url, credentials, &Trust::Public, deadline).await
+}
+
+/// As [`diagnose`], for a camera whose certificate is of an authority of its own.
+///
+/// # Errors
+/// As there.
+pub async fn diagnose_trusting(
+    url: &str,
+    credentials: Option<&Credentials>,
+    trust: &Trust,
+    deadline: Duration,
+) -> Result<Described, Failure> {
+    let until = Instant::now() + deadline;
+    let place = Place::parse(url)?;
+    let connection = connect(&place, until).await?;
+    let (description, certificate) = timeout_at(until, async {
+        if place.tls {
+            let mut stream = tls::connect(connection, &place.host, trust).await?;
+            let description = exchange::describe(&mut stream, &place.url, credentials).await?;
+            Ok((description, tls::fingerprint(&stream)))
+        } else {
+            let mut stream = connection;
+            Ok((
+                exchange::describe(&mut stream, &place.url, credentials).await?,
+                None,
+            ))
+        }
+    })
+    .await
+    .map_err(|_| Failure::Timeout)??;
+    match sdp::video_codec(&description) {
+        None => Err(Failure::NoVideo),
+        Some(codec) if codec == "H264" => Ok(Described { codec, certificate }),
+        Some(codec) => Err(Failure::UnsupportedCodec { codec }),
+    }
+}
+
+async fn connect(place: &Place, until: Instant) -> Result<TcpStream, Failure> {
+    let unknown = || Failure::Dns {
+        host: place.host.clone(),
+    };
+    let addresses: Vec<_> = timeout_at(until, lookup_host((place.host.as_str(), place.port)))
+        .await
+        .map_err(|_| unknown())?
+        .map_err(|_| unknown())?
+        .collect();
+    if addresses.is_empty() {
+        return Err(unknown());
+    }
+    timeout_at(until, TcpStream::connect(addresses.as_slice()))
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| Failure::connect(&error))
+}
+
+/// Where a URL leads.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    tls: bool,
+    host: String,
+    port: u16,
+    /// Without user and password.
+    url: Url,
+}
+
+impl Place {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let bad = |why: &str| Failure::Url { why: why.to_owned() };
+        let mut url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
+        let tls = match url.scheme() {
+            "rtsp" => false,
+            "rtsps" => true,
+            _ => return Err(bad("its scheme is neither rtsp nor rtsps")),
+        };
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| bad("it has no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        // Ports of the registry, RFC 7826.
+        let port = url.port().unwrap_or(if tls { 322 } else { 554 });
+        // They fail only for URLs without a host.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        Ok(Self { tls, host, port, url })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lead_somewhere() {
+        for (text, expected) in [
+            (
+                "rtsp://10.1.2.3:8554/a?b=1",
+                Some((false, "10.1.2.3", 8554, "rtsp://10.1.2.3:8554/a?b=1")),
+            ),
+            (
+                "rtsps://op:geheim@camera.local/a",
+                Some((true, "camera.local", 322, "rtsps://camera.local/a")),
+            ),
+            ("rtsp://[::1]/a", Some((false, "::1", 554, "rtsp://[::1]/a"))),
+            ("http://10.1.2.3/a", None),
+            ("rtsp:///a", None),
+            ("camera", None),
+        ] {
+            let place = Place::parse(text);
+            let seen = place
+                .as_ref()
+                .ok()
+                .map(|at| (at.tls, at.host.as_str(), at.port, at.url.as_str()));
+            assert_eq!(seen, expected, "{text}");
+            assert!(!format!("{place:?}").contains("geheim"));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! TLS for `rtsps`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, Error as TlsError, RootCertStore, crypto::ring};
+
+use crate::Failure;
+
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The public authorities that browsers trust.
+    #[default]
+    Public,
+    /// Only these, in PEM: an agency's own authority, or a camera's own certificate.
+    Authorities(Vec<u8>),
+}
+
+impl Trust {
+    fn roots(&self) -> Result<RootCertStore, Failure> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Self::Public => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Self::Authorities(pem) => {
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    let certificate =
+                        certificate.map_err(|_| tls("the authorities' certificates are not in PEM"))?;
+                    roots.add(certificate).map_err(|error| tls(error.to_string()))?;
+                }
+                if roots.is_empty() {
+                    return Err(tls("the authorities' certificates are missing"));
+                }
+            }
+        }
+        Ok(roots)
+    }
+}
+
+/// Makes TLS on `connection` with the camera `host`.
+pub(crate) async fn connect(
+    connection: TcpStream,
+    host: &str,
+    trust: &Trust,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls(error.to_string()))?
+        .with_root_certificates(trust.roots()?)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| tls("the host's name is none for a certificate"))?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, connection)
+        .await
+        .map_err(|error| {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+                Some(error) => tls(reason(error)),
+                None => match Failure::talk(&error) {
+                    // A port without TLS closes, or answers what is none.
+                    Failure::Closed => tls("the camera closes the connection"),
+                    failure => failure,
+                },
+            }
+        })
+}
+
+/// rustls prints the clock beside a certificate that is over: the same failure must read the same.
+fn reason(error: &TlsError) -> String {
+    use tokio_rustls::rustls::CertificateError as Bad;
+    match error {
+        TlsError::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "the certificate is over".to_owned()
+        }
+        TlsError::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            "the certificate is not valid yet".to_owned()
+        }
+        TlsError::InvalidCertificate(Bad::UnknownIssuer) => {
+            "the certificate is of no trusted authority".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+fn tls(why: impl Into<String>) -> Failure {
+    Failure::Tls { why: why.into() }
+}
+
+/// SHA-256 of the camera's certificate in hexadecimal: MediaMTX's `sourceFingerprint`.
+pub(crate) fn fingerprint(stream: &TlsStream<TcpStream>) -> Option<String> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    let digest = Sha256::digest(certificate.as_ref());
+    Some(digest.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

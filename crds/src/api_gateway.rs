@@ -20,6 +20,7 @@ use crate::{condition, grammar};
     derive = "PartialEq",
     shortname = "apigw",
     category = "marsad",
+    cel,
     doc = "Configuration of the Kong pods in front of the API. Counts in the release's namespace only.",
     validation = grammar::name(63),
     printcolumn(name = "Programmed", type_ = "string", json_path = ".status.conditions[?(@.type==\"Programmed\")].status", description = "Whether every Kong pod has the configuration."),
@@ -54,8 +55,8 @@ pub struct ApiGatewaySpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = grammar::http_shape("spec.kong.adminUrl"),
-    validation = grammar::no_userinfo("spec.kong.adminUrl"),
-    validation = grammar::no_credential_parameter("spec.kong.adminUrl"),
+    validation = grammar::no_userinfo("spec.kong.adminUrl", grammar::GATEWAY_SECRET),
+    validation = grammar::no_credential_parameter("spec.kong.adminUrl", grammar::GATEWAY_SECRET),
     validation = grammar::port("spec.kong.adminUrl"),
     validation = Rule::new("has(self.selector) != has(self.adminUrl)").message("spec.kong needs exactly one of selector and adminUrl: selector for pods in the release's namespace, adminUrl for a Kong elsewhere"))]
 pub struct KongSpec {
@@ -87,8 +88,8 @@ const fn admin_port() -> i32 {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = grammar::http_shape("spec.issuer.jwksUrl"),
-    validation = grammar::no_userinfo("spec.issuer.jwksUrl"),
-    validation = grammar::no_credential_parameter("spec.issuer.jwksUrl"),
+    validation = grammar::no_userinfo("spec.issuer.jwksUrl", grammar::PUBLIC),
+    validation = grammar::no_credential_parameter("spec.issuer.jwksUrl", grammar::PUBLIC),
     validation = grammar::port("spec.issuer.jwksUrl"),
 )]
 pub struct TokenIssuer {

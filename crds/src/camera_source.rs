@@ -21,6 +21,7 @@ use crate::{condition, grammar};
     derive = "Default",
     shortname = "camsrc",
     category = "marsad",
+    cel,
     doc = "Where an agency's cameras come from: plain RTSP, or a Milestone server whose cameras are discovered.",
     validation = grammar::name(63),
     selectable = ".spec.agency",
@@ -68,8 +69,8 @@ pub struct RtspSource {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = grammar::http_shape("spec.milestone.url"),
-    validation = grammar::no_userinfo("spec.milestone.url"),
-    validation = grammar::no_credential_parameter("spec.milestone.url"),
+    validation = grammar::no_userinfo("spec.milestone.url", grammar::CAMERA_SECRET),
+    validation = grammar::no_credential_parameter("spec.milestone.url", grammar::CAMERA_SECRET),
     validation = grammar::port("spec.milestone.url"),
 )]
 pub struct MilestoneSource {

@@ -17,6 +17,13 @@ const LABEL_MESSAGE: &str = "must be a DNS label: lower-case ASCII letters, digi
 const RTSP_URL: &str = "^rtsps?://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z0-9/_.~?&=%-]*$";
 /// Parameters that carry a credential, in a query or, as some recorders want it, in the path.
 const CREDENTIAL_KEY: &str = "(?i)[/?&](user|username|password|pwd|pass|token|auth)=";
+/// The way out for credentials in the address of a camera or a Milestone server.
+pub(crate) const CAMERA_SECRET: &str =
+    "put credentials into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef";
+/// The way out for credentials in the address of a gateway's admin API.
+pub(crate) const GATEWAY_SECRET: &str = "put the token into a Secret and name it in tokenSecretRef";
+/// The way out for credentials in the address of public keys.
+pub(crate) const PUBLIC: &str = "remove it; these keys are public";
 const HTTP_URL: &str = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9/_.~?&=%-]*)?$";
 const DURATION: &str = "^([0-9]+(h|m|s))+$";
 const BITRATE: &str = "^[0-9]+(k|M)$";
@@ -109,20 +116,20 @@ pub(crate) fn http_shape(field: &str) -> Rule {
 }
 
 /// Rule on the struct that holds an address: no user or password before the host.
-pub(crate) fn no_userinfo(field: &str) -> Rule {
+pub(crate) fn no_userinfo(field: &str, way_out: &str) -> Rule {
     address_rule(
         field,
         |value| format!("!{value}.contains('@')"),
-        "must not hold a user or password: put them into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
+        &format!("must not hold a user or password: {way_out}"),
     )
 }
 
 /// Rule on the struct that holds an address: no parameter named like a credential.
-pub(crate) fn no_credential_parameter(field: &str) -> Rule {
+pub(crate) fn no_credential_parameter(field: &str, way_out: &str) -> Rule {
     address_rule(
         field,
         |value| format!("!{value}.matches('{CREDENTIAL_KEY}')"),
-        "must not hold a parameter user, username, password, pwd, pass, token or auth: put credentials into a Secret of type marsad.dev/camera-credentials and name it in credentialsSecretRef",
+        &format!("must not hold a parameter user, username, password, pwd, pass, token or auth: {way_out}"),
     )
 }
 
@@ -136,7 +143,7 @@ pub(crate) fn port(field: &str) -> Rule {
                 "!{value}.matches('^[a-z]+://[A-Za-z0-9.-]+:[0-9]{{1,5}}(/|$)') || ({port} >= 1 && {port} <= 65535)"
             )
         },
-        "must have a port from 1 to 65535; cameras usually listen on 554, for example rtsp://10.1.2.3:554/main",
+        "must have a port from 1 to 65535; RTSP is usually at 554, HTTPS at 443",
     )
 }
 

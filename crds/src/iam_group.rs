@@ -20,6 +20,7 @@ use crate::{condition, grammar};
     derive = "Default",
     shortname = "iamg",
     category = "marsad",
+    cel,
     doc = "A group of people: whose cameras they see and what they may do.",
     validation = grammar::name(63),
     printcolumn(name = "Agencies", type_ = "string", json_path = ".spec.agencies", description = "Whose cameras its members see."),

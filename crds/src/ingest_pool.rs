@@ -21,6 +21,7 @@ use crate::{condition, grammar};
     derive = "Default",
     shortname = "ipool",
     category = "marsad",
+    cel,
     doc = "A set of MediaMTX shards that pull cameras. Counts in the release's namespace only.",
     // Pods are named ingest-{pool}-{n}, and the StatefulSet controller labels them ingest-{pool}-{hash of 10}: a label
     // value has at most 63 characters.

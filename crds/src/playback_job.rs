@@ -20,6 +20,7 @@ use crate::{condition, grammar};
     derive = "PartialEq",
     shortname = "pbj",
     category = "marsad",
+    cel,
     doc = "A stretch of a camera's recordings, to watch (Direct, Transcode) or to take away (Export).",
     validation = grammar::name(63),
     selectable = ".spec.cameraRef.name",

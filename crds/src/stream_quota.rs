@@ -20,6 +20,7 @@ use crate::{condition, grammar};
     derive = "Default",
     shortname = "squota",
     category = "marsad",
+    cel,
     doc = "How many cameras and live streams each agency may have. There is one, named default.",
     validation = Rule::new("self.metadata.name == 'default'").message("metadata.name must be default: there is one StreamQuota; add the agency to the one named default"),
     printcolumn(name = "Cameras", type_ = "integer", json_path = ".spec.total.cameras", description = "Cameras of all agencies at most."),

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 ///
 /// # Errors
 /// When a file cannot be written, or, with `check`, when what is committed is not what would be written.
-pub fn run(check: bool) -> anyhow::Result<()> {
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask has no workspace around it")?;

@@ -58,6 +58,14 @@ impl Claims {
     }
 }
 
+/// Namespace of user ids; never changed, since leases and the audit log hold ids.
+const USER_ID_NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x3d0f_6c52_9a7e_5b1c_8f04_2be6_71d9_a35e);
+
+/// The id of a user known by name only (the Secret `marsad-users`): UUIDv5 of the name, `sub` of the token.
+pub fn user_id(name: &str) -> uuid::Uuid {
+    uuid::Uuid::new_v5(&USER_ID_NAMESPACE, name.as_bytes())
+}
+
 /// A caller whose token was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Caller {
@@ -101,6 +109,14 @@ mod tests {
         let claims = Claims::new("1", "admin", Timestamp::from_second(1000).unwrap());
         assert_eq!((claims.iat, claims.exp), (1000, 4600));
         assert_eq!(claims.expires_at().as_second(), 4600);
+    }
+
+    #[test]
+    fn the_id_of_a_user_never_changes() {
+        assert_eq!(
+            user_id("admin").to_string(),
+            "29be9fe2-8b89-50ca-8940-671de9f15331"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod signer;
 pub mod testing;
 mod verifier;
 
-pub use claims::{AUDIENCE, Caller, Claims, ISSUER, LIFETIME, bearer};
+pub use claims::{AUDIENCE, Caller, Claims, ISSUER, LIFETIME, bearer, user_id};
 pub use jsonwebtoken::jwk::JwkSet;
 pub use signer::{KeyError, Signer, sign};
 pub use verifier::{Refused, Verifier};

@@ -1,0 +1,215 @@
+//! Relays, against real servers on loopback.
+
+use super::*;
+use axum::Json;
+use axum::extract::ws::{Message as Ws, WebSocketUpgrade};
+use axum::extract::{OriginalUri, Request as Incoming};
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
+use futures::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+
+/// Says what arrived.
+async fn echo(request: Incoming) -> impl IntoResponse {
+    let (parts, body) = request.into_parts();
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Json(json!({
+        "method": parts.method.as_str(),
+        "uri": parts.uri.to_string(),
+        "authorization": header("authorization"),
+        "cookie": header("cookie"),
+        "csrf": header("x-marsad-request"),
+        "request_id": header("x-request-id"),
+        "body": String::from_utf8_lossy(&body),
+    }))
+}
+
+async fn house_with(neighbour: Router) -> House {
+    let url = format!("http://{}", listen(neighbour).await);
+    Plan {
+        streams_url: url.clone(),
+        livekit_url: url,
+        ..Plan::default()
+    }
+    .build()
+}
+
+#[tokio::test]
+async fn streams_gets_the_call_with_the_callers_token_and_the_request_id() {
+    let house = house_with(Router::new().fallback(echo)).await;
+    let token = house.token();
+    let request = call("POST", "/api/v1/stream/live?x=1")
+        .header("cookie", format!("marsad_session={token}"))
+        .header("x-marsad-request", "1")
+        .header("x-request-id", "gw-7")
+        .header("content-type", "application/json")
+        .body(Body::from(r#"{"camera_id":"c1"}"#))
+        .unwrap();
+    let answer = house.send(request).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(
+        answer.json(),
+        json!({
+            "method": "POST", "uri": "/api/v1/stream/live?x=1", "authorization": format!("Bearer {token}"),
+            "cookie": null, "csrf": null, "request_id": "gw-7", "body": r#"{"camera_id":"c1"}"#,
+        })
+    );
+    assert_eq!(answer.header("x-request-id"), "gw-7");
+    let answer = house.as_admin("DELETE", "/api/v1/stream/live").await;
+    assert_eq!(answer.json()["method"], "DELETE");
+}
+
+#[tokio::test]
+async fn what_streams_answers_is_passed_back_as_it_is() {
+    let refusal = || async {
+        let headers = [("content-type", "application/problem+json")];
+        (
+            StatusCode::CONFLICT,
+            headers,
+            r#"{"code":"CameraOffline","reason":"Unauthorized"}"#,
+        )
+    };
+    let house = house_with(Router::new().route("/api/v1/stream/live", post(refusal))).await;
+    let answer = house.as_admin("POST", "/api/v1/stream/live").await;
+    assert_eq!(
+        (answer.status, answer.json()["reason"].as_str()),
+        (StatusCode::CONFLICT, Some("Unauthorized"))
+    );
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn the_public_address_of_livekit_is_filled_in_where_there_is_one() {
+    let grant = || async { Json(json!({"room": "camera_1", "url": "", "token": "t"})) };
+    let streams = format!(
+        "http://{}",
+        listen(Router::new().route("/api/v1/stream/live", post(grant))).await
+    );
+    for (public_url, url) in [("", ""), ("wss://media.example.org/", "wss://media.example.org")] {
+        let house = Plan {
+            streams_url: streams.clone(),
+            public_url: public_url.into(),
+            ..Plan::default()
+        }
+        .build();
+        let answer = house.as_admin("POST", "/api/v1/stream/live").await;
+        assert_eq!(
+            answer.json(),
+            json!({"room": "camera_1", "url": url, "token": "t"})
+        );
+    }
+}
+
+#[tokio::test]
+async fn neighbours_that_are_away_are_a_problem_that_says_which() {
+    let house = House::new();
+    let answer = house.as_admin("POST", "/api/v1/stream/live").await;
+    answer.is_problem(503, "StreamsUnavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    house
+        .get("/livekit/rtc/validate")
+        .await
+        .is_problem(503, "LiveKitUnavailable");
+    let counted = house.metrics.encode().unwrap();
+    assert!(
+        counted.contains(r#"marsad_api_relayed_total{target="streams",result="unavailable"} 1"#),
+        "{counted}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_not_passed_on() {
+    let house = house_with(Router::new().fallback(echo)).await;
+    let request = call("POST", "/api/v1/stream/live")
+        .header("authorization", format!("Bearer {}", house.token()))
+        .body(Body::from(vec![b' '; 64 * 1024 + 1]))
+        .unwrap();
+    house.send(request).await.is_problem(413, "PayloadTooLarge");
+}
+
+#[tokio::test]
+async fn livekit_gets_its_path_without_the_prefix_and_without_our_cookie() {
+    let house = house_with(Router::new().fallback(echo)).await;
+    let request = call("GET", "/livekit/rtc/validate?access_token=t&sdk=js")
+        .header("cookie", "marsad_session=secret")
+        .header("authorization", "Bearer livekit-token");
+    let answer = house.send(request.body(Body::empty()).unwrap()).await.json();
+    assert_eq!(answer["uri"], "/rtc/validate?access_token=t&sdk=js");
+    assert_eq!(
+        (answer["cookie"].as_str(), answer["authorization"].as_str()),
+        (None, Some("Bearer livekit-token"))
+    );
+}
+
+#[tokio::test]
+async fn websockets_pass_through_livekit_both_ways() {
+    let talk = async |upgrade: WebSocketUpgrade, OriginalUri(uri): OriginalUri| {
+        upgrade
+            .protocols(["livekit"])
+            .on_upgrade(async move |mut socket| {
+                socket.send(Ws::Text(uri.to_string().into())).await.unwrap();
+                while let Some(Ok(message)) = socket.recv().await {
+                    if matches!(message, Ws::Text(_) | Ws::Binary(_)) && socket.send(message).await.is_err() {
+                        break;
+                    }
+                }
+            })
+    };
+    let house = house_with(Router::new().route("/rtc/v1", any(talk))).await;
+    let mut request = format!("ws://{}/livekit/rtc/v1?access_token=t", house.listen().await)
+        .into_client_request()
+        .unwrap();
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", "livekit".parse().unwrap());
+    let (mut socket, response) = tokio_tungstenite::connect_async(request).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "livekit");
+    assert_eq!(
+        socket.next().await.unwrap().unwrap(),
+        Message::text("/rtc/v1?access_token=t")
+    );
+    let large = vec![7_u8; 300_000];
+    for message in [Message::text("offer"), Message::binary(large)] {
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), message);
+    }
+    socket.close(None).await.unwrap();
+    while socket.next().await.is_some_and(|message| message.is_ok()) {}
+}
+
+#[tokio::test]
+async fn a_refused_websocket_is_passed_back_as_it_is() {
+    let refuse = || async { (StatusCode::UNAUTHORIZED, "invalid token") };
+    let house = house_with(Router::new().route("/rtc", get(refuse))).await;
+    let error = tokio_tungstenite::connect_async(format!("ws://{}/livekit/rtc", house.listen().await))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, tokio_tungstenite::tungstenite::Error::Http(response) if response.status() == 401)
+    );
+}
+
+#[test]
+fn addresses_that_can_not_work_are_refused_at_the_start() {
+    use crate::relay::Relay;
+    let (good, tls) = (
+        "http://streams:8080".parse().unwrap(),
+        "https://streams:8080".parse().unwrap(),
+    );
+    assert!(Relay::new(&good, &good, "").is_ok());
+    for error in [
+        Relay::new(&tls, &good, "").err().unwrap(),
+        Relay::new(&good, &"unix:/x".parse().unwrap(), "").err().unwrap(),
+        Relay::new(&good, &good, "media.example.org").err().unwrap(),
+        Relay::new(&good, &good, "ftp://media.example.org").err().unwrap(),
+    ] {
+        assert!(error.to_string().contains("_URL"), "{error}");
+    }
+}

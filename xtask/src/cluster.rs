@@ -1,0 +1,141 @@
+//! A cluster as a person has it: kubectl, helm, and the wish that what was applied is so.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::checkout::{Checkout, write_atomically};
+use crate::command;
+use crate::engines;
+use crate::images;
+use crate::node::{self, Plan};
+use crate::progress::Step;
+
+/// One call of kubectl that does not wait for anything.
+const CALL: Duration = Duration::from_secs(60);
+
+/// A started pod on a machine that may be compiling.
+const ROLLOUT: Duration = Duration::from_secs(180);
+
+/// Where kubectl and helm go.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    cache: PathBuf,
+    /// None: whatever the person's own kubectl is pointed at.
+    kubeconfig: Option<PathBuf>,
+}
+
+impl Cluster {
+    /// The cluster of this checkout.
+    pub(crate) fn local(checkout: &Checkout) -> Self {
+        Self {
+            cache: checkout.cache.clone(),
+            kubeconfig: Some(checkout.kubeconfig()),
+        }
+    }
+
+    /// The current context of the person's kubeconfig.
+    pub(crate) fn current(checkout: &Checkout) -> Self {
+        Self {
+            cache: checkout.cache.clone(),
+            kubeconfig: None,
+        }
+    }
+
+    /// kubectl, pointed at this cluster.
+    pub(crate) fn kubectl(&self) -> Command {
+        self.program(engines::KUBERNETES.binary(&self.cache, "kubectl"))
+    }
+
+    /// helm, pointed at this cluster.
+    pub(crate) fn helm(&self) -> Command {
+        self.program(engines::HELM.binary(&self.cache, "helm"))
+    }
+
+    fn program(&self, path: PathBuf) -> Command {
+        let mut command = Command::new(path);
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+            // The node is on this machine; a proxy would not find it.
+            for name in [
+                "HTTPS_PROXY",
+                "https_proxy",
+                "HTTP_PROXY",
+                "http_proxy",
+                "ALL_PROXY",
+                "all_proxy",
+            ] {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// What kubectl answers.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<String> {
+        command::output(self.kubectl().args(args), CALL)
+    }
+
+    /// Waits until a workload has rolled out.
+    pub(crate) fn rolled_out(&self, namespace: &str, workload: &str) -> Result<()> {
+        let timeout = format!("--timeout={}s", ROLLOUT.as_secs());
+        let args = ["-n", namespace, "rollout", "status", workload, &timeout];
+        command::output(self.kubectl().args(args), ROLLOUT + CALL)
+            .map(drop)
+            .with_context(|| self.why(namespace))
+    }
+
+    /// Pods that do not run and the last events: what somebody would look at first.
+    pub(crate) fn why(&self, namespace: &str) -> String {
+        let pods = self
+            .ask(&["-n", namespace, "get", "pods", "-o", "wide"])
+            .unwrap_or_default();
+        let events = self
+            .ask(&[
+                "-n",
+                namespace,
+                "get",
+                "events",
+                "--sort-by=.lastTimestamp",
+                "--field-selector=type!=Normal",
+            ])
+            .unwrap_or_default();
+        format!(
+            "in namespace {namespace}:\n{pods}{}",
+            command::last_lines(&events, 12)
+        )
+    }
+}
+
+/// Brings the bare node up: binaries, images of pause and CoreDNS, the node itself, and its DNS.
+/// The caller holds the checkout's lock.
+pub(crate) fn bare(checkout: &Checkout) -> Result<node::Status> {
+    let first = [engines::KUBERNETES, engines::COREDNS];
+    engines::ensure(checkout, &first)?;
+    let status = node::start(checkout, &engines::KUBERNETES.dir(&checkout.cache))?;
+    images::load(checkout, &[images::PAUSE, images::COREDNS])?;
+    dns(checkout)?;
+    Ok(status)
+}
+
+fn dns(checkout: &Checkout) -> Result<()> {
+    let address = Plan::load(&checkout.state())?.ranges.dns_service().to_string();
+    let manifest = include_str!("../manifests/coredns.yaml").replace("$DNS_SERVICE", &address);
+    let file = checkout.state().join("coredns.yaml");
+    // Written only after it has worked: its being there means that there is nothing to do.
+    if std::fs::read_to_string(&file).is_ok_and(|applied| applied == manifest) {
+        return Ok(());
+    }
+    let step = Step::start("DNS");
+    let pending = checkout.state().join("coredns.pending.yaml");
+    write_atomically(&pending, &manifest, 0o600)?;
+    let cluster = Cluster::local(checkout);
+    let path = pending.display().to_string();
+    cluster.ask(&["apply", "--server-side", "--force-conflicts", "-f", &path])?;
+    cluster.rolled_out("kube-system", "deployment/coredns")?;
+    std::fs::rename(&pending, &file)?;
+    step.done();
+    Ok(())
+}

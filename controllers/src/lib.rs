@@ -1,1 +1,10 @@
-//! One folder per kind: dereference, validate, build, apply, status.
+//! One folder per kind: dereference, validate, build, apply, status. [`fleet`] is what the kinds share of the world
+//! outside Kubernetes: the shards as they are. [`bootstrap`] is what the operator makes at its start.
+
+pub mod bootstrap;
+pub mod camera;
+pub mod camera_source;
+pub mod fleet;
+pub mod ingest_pool;
+mod labels;
+mod random;

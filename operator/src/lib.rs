@@ -1,1 +1,164 @@
-//! The manager role: wires controllers and webhooks.
+//! The manager role: wires watches, fleet and controllers, nothing else.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use marsad_controllers::fleet::{self, Fleet};
+use marsad_controllers::ingest_pool::PoolSettings;
+use marsad_controllers::{bootstrap, camera, camera_source, ingest_pool};
+use marsad_crds::{Camera, CameraSource, IngestPool, labels};
+use marsad_runtime::backoff::Schedule;
+use marsad_runtime::controller::ControllerMetrics;
+use marsad_runtime::role::{Role, RoleArgs};
+use marsad_runtime::watch::{Watch, Watched};
+use tokio_util::sync::CancellationToken;
+
+/// Settings of `marsad operator`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    role: RoleArgs,
+    /// Image of the ingest engine, MediaMTX.
+    #[arg(long, env = "MEDIAMTX_IMAGE")]
+    mediamtx_image: String,
+    /// When the engine's image is pulled: Always, IfNotPresent or Never.
+    #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    image_pull_policy: String,
+    /// Shards of the IngestPool `default` that is made when there is none.
+    #[arg(long, env = "DEFAULT_POOL_REPLICAS", default_value_t = 1)]
+    default_pool_replicas: i32,
+}
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// When a port can't be had, the cluster can't be found, or a task ends.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut role = Role::start("operator", &args.role)?;
+    let client = Client::try_default()
+        .await
+        .context("no cluster: run in one, or set KUBECONFIG")?;
+    let namespace = args.role.pod_namespace.clone();
+    let metrics = ControllerMetrics::new(&role.metrics);
+    let of_shards = watcher::Config::default().labels(&format!(
+        "{}={},{}={}",
+        labels::APP_NAME,
+        labels::APP,
+        labels::COMPONENT,
+        labels::COMPONENT_MEDIAMTX
+    ));
+
+    let cameras: Watch<Camera> = watch(&mut role, "watch-cameras", Api::all(client.clone()), all());
+    let sources: Watch<CameraSource> = watch(&mut role, "watch-sources", Api::all(client.clone()), all());
+    let pools: Watch<IngestPool> = watch(
+        &mut role,
+        "watch-pools",
+        Api::namespaced(client.clone(), &namespace),
+        all(),
+    );
+    let pods: Watch<Pod> = watch(
+        &mut role,
+        "watch-pods",
+        Api::namespaced(client.clone(), &namespace),
+        of_shards.clone(),
+    );
+    let sets: Watch<StatefulSet> = watch(
+        &mut role,
+        "watch-sets",
+        Api::namespaced(client.clone(), &namespace),
+        of_shards,
+    );
+    let fleet = Fleet::default();
+    let stop = role.shutdown.clone();
+
+    role.supervise(
+        "fleet",
+        fleet::run(
+            fleet.clone(),
+            client.clone(),
+            namespace.clone(),
+            pods,
+            cameras.clone(),
+            stop.clone(),
+        ),
+    );
+    role.supervise(
+        "controller-ingestpool",
+        ingest_pool::run(
+            client.clone(),
+            PoolSettings {
+                namespace: namespace.clone(),
+                image: args.mediamtx_image,
+                image_pull_policy: args.image_pull_policy,
+            },
+            pools.clone(),
+            sets,
+            metrics.clone(),
+            stop.clone(),
+        ),
+    );
+    role.supervise(
+        "controller-camerasource",
+        camera_source::run(client.clone(), sources.clone(), metrics.clone(), stop.clone()),
+    );
+    let context = camera::Context {
+        client: client.clone(),
+        namespace: namespace.clone(),
+        sources,
+        pools,
+        fleet,
+    };
+    role.supervise(
+        "controller-camera",
+        camera::run(context, cameras.clone(), metrics, stop.clone()),
+    );
+    let readiness = role.readiness.clone();
+    role.supervise("bootstrap", async move {
+        cameras.ready().await;
+        readiness.set(true);
+        bootstrapped(&client, &namespace, args.default_pool_replicas, &stop).await;
+        stop.cancelled().await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    role.serve(Router::new()).await?;
+    Ok(())
+}
+
+fn all() -> watcher::Config {
+    watcher::Config::default()
+}
+
+fn watch<K: Watched>(
+    role: &mut Role,
+    name: &'static str,
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+) -> Watch<K> {
+    let (watch, feed) = Watch::new(api, config);
+    role.supervise(name, feed);
+    watch
+}
+
+/// Makes what must be there once, again and again until it is: the API server may be away at the start.
+async fn bootstrapped(client: &Client, namespace: &str, pool_replicas: i32, stop: &CancellationToken) {
+    let mut failures = 0;
+    while let Err(error) = bootstrap::ensure(client, namespace, pool_replicas).await {
+        failures += 1;
+        let pause = Schedule {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(30),
+        }
+        .pause(failures, 0.5);
+        tracing::warn!(error = &error as &dyn std::error::Error, "bootstrap_failed");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

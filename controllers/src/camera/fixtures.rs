@@ -1,0 +1,93 @@
+//! A whole camera and what belongs to it, for tests of the steps.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use marsad_crds::{
+    Camera, CameraSource, CameraSourceSpec, CameraSpec, CameraStream, IngestPool, IngestPoolSpec, RtspSource,
+};
+use marsad_mediamtx::{PathState, Track};
+
+use super::validate::{Plan, ValidCamera, validate};
+use crate::fleet::{PathSeen, Seen};
+
+pub(crate) fn camera() -> Camera {
+    let mut camera = Camera::new(
+        "szr",
+        CameraSpec {
+            source_ref: "hq".into(),
+            stream: CameraStream {
+                url: Some("rtsp://10.1.2.3:554/main".into()),
+                ..CameraStream::default()
+            },
+            ..CameraSpec::default()
+        },
+    );
+    camera.metadata.namespace = Some("police".into());
+    camera.metadata.uid = Some("c-1".into());
+    camera.metadata.generation = Some(3);
+    camera
+}
+
+pub(crate) fn source() -> Arc<CameraSource> {
+    let mut source = CameraSource::new(
+        "hq",
+        CameraSourceSpec {
+            agency: "police".into(),
+            rtsp: Some(RtspSource::default()),
+            ..CameraSourceSpec::default()
+        },
+    );
+    source.metadata.namespace = Some("police".into());
+    Arc::new(source)
+}
+
+pub(crate) fn pool() -> Arc<IngestPool> {
+    Arc::new(IngestPool::new("default", IngestPoolSpec::default()))
+}
+
+pub(crate) fn valid() -> ValidCamera {
+    let found = super::dereference::Found {
+        source: Some(source()),
+        pool: Some(pool()),
+        login: super::dereference::Login::None,
+    };
+    match validate(&camera(), found) {
+        Plan::Run(valid) => *valid,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn seen(codecs: &[&str], polls: u64) -> PathSeen {
+    let state = PathState {
+        name: "p".into(),
+        available: true,
+        available_time: Some("t".into()),
+        tracks: codecs
+            .iter()
+            .map(|codec| Track {
+                codec: (*codec).into(),
+                ..Track::default()
+            })
+            .collect(),
+        inbound_bytes: 1,
+        ..PathState::default()
+    };
+    let start = Instant::now();
+    let mut seen = Seen::default();
+    for second in 0..polls {
+        let now = start + std::time::Duration::from_secs(second);
+        seen = seen.next("s".into(), vec![], vec![state.clone()], now);
+    }
+    seen.paths["p"].clone()
+}
+
+/// A path that flows with these tracks.
+pub(crate) fn path_seen(codecs: &[&str]) -> PathSeen {
+    seen(codecs, 1)
+}
+
+/// A path that is connected and sends nothing.
+pub(crate) fn stalled() -> PathSeen {
+    seen(&["H264"], 10)
+}

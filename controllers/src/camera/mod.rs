@@ -1,0 +1,375 @@
+//! Camera: which shard pulls it, its paths there, and the truth about its picture.
+
+mod apply;
+mod build;
+mod dereference;
+#[cfg(test)]
+mod fixtures;
+mod judge;
+mod prober;
+mod status;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client, ResourceExt};
+use marsad_crds::{Camera, CameraSource, IngestPool, labels};
+use marsad_runtime::conditions::Status;
+use marsad_runtime::controller::{self, ControllerMetrics, Next, Reconcile};
+use marsad_runtime::status::StatusError;
+use marsad_runtime::watch::{Change, Watch};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use self::judge::judge;
+use self::prober::{Diagnosis, Inspected, Prober, Run, Source};
+use self::status::{Outcome, Running};
+use self::validate::{Plan, ValidCamera};
+use crate::bootstrap::DEFAULT_POOL;
+use crate::fleet::{self, Choice, Fleet, Shard, Wake};
+
+/// While the reason of a silent camera is not known yet.
+const SOON: Duration = Duration::from_secs(3);
+/// While a camera is down for a known reason: its Secret may be corrected, its reason may change.
+const LATER: Duration = Duration::from_secs(12);
+
+/// What the controller reads.
+#[derive(Clone)]
+pub struct Context {
+    /// API server.
+    pub client: Client,
+    /// Namespace of the release: pools count there only.
+    pub namespace: String,
+    /// Sources.
+    pub sources: Watch<CameraSource>,
+    /// Pools.
+    pub pools: Watch<IngestPool>,
+    /// Shards.
+    pub fleet: Fleet,
+}
+
+/// A pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the camera refers to could not be read.
+    #[error(transparent)]
+    Dereference(#[from] dereference::ReadError),
+    /// The camera's URL can't be used.
+    #[error(transparent)]
+    Build(#[from] build::BuildError),
+    /// The shard refused or is away.
+    #[error(transparent)]
+    Apply(#[from] apply::ApplyError),
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+struct Controller {
+    context: Context,
+    prober: Prober,
+}
+
+/// Runs the controller until `stop`.
+///
+/// # Errors
+/// Never; the type fits [`marsad_runtime::role::Role::supervise`].
+pub async fn run(
+    context: Context,
+    cameras: Watch<Camera>,
+    metrics: ControllerMetrics,
+    stop: CancellationToken,
+) -> Result<(), std::convert::Infallible> {
+    let (prober, mut woken) = Prober::new();
+    let Context {
+        sources,
+        pools,
+        fleet,
+        ..
+    } = context.clone();
+    let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
+    let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
+    let (changed, all) = wakes(fleet.wakes());
+    let gone = forget_deleted(cameras.clone(), prober.clone());
+    let reconciler = Arc::new(Controller { context, prober });
+    let work = controller::run(
+        reconciler,
+        cameras,
+        move |controller| {
+            controller
+                .reconcile_on(changed)
+                .reconcile_all_on(all)
+                .reconcile_on(probed)
+                .watches_shared_stream(sources.spec_changes(), move |source: Arc<CameraSource>| {
+                    refs(of_source.state(), |camera| {
+                        camera.namespace() == source.namespace()
+                            && camera.spec.source_ref.name == source.name_any()
+                    })
+                })
+                .watches_shared_stream(pools.spec_changes(), move |pool: Arc<IngestPool>| {
+                    refs(of_pool.state(), |camera| {
+                        camera
+                            .spec
+                            .pool_ref
+                            .as_ref()
+                            .map_or(DEFAULT_POOL, |pool| pool.name.as_str())
+                            == pool.name_any()
+                    })
+                })
+        },
+        metrics,
+        stop,
+    );
+    tokio::select! { done = work => done, () = gone => Ok(()) }
+}
+
+/// Paths that a camera takes on its shard.
+pub(crate) fn paths_of(camera: &Camera) -> usize {
+    1 + usize::from(camera.spec.stream.substream_url.is_some())
+}
+
+fn refs(cameras: Vec<Arc<Camera>>, which: impl Fn(&Camera) -> bool) -> Vec<ObjectRef<Camera>> {
+    cameras
+        .iter()
+        .filter(|camera| which(camera))
+        .map(|camera| ObjectRef::from_obj(camera.as_ref()))
+        .collect()
+}
+
+/// What the fleet tells, apart: single cameras, and all of them (also when too much was told to follow).
+fn wakes(
+    receiver: broadcast::Receiver<Wake>,
+) -> (
+    impl Stream<Item = ObjectRef<Camera>> + Send,
+    impl Stream<Item = ()> + Send,
+) {
+    let all = receiver.resubscribe();
+    let one = futures::stream::unfold(receiver, |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(wake) => match fleet::reference(&wake) {
+                    Some(camera) => return Some((camera, receiver)),
+                    None => continue,
+                },
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    let all = futures::stream::unfold(all, |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(Wake::All) | Err(RecvError::Lagged(_)) => return Some(((), receiver)),
+                Ok(Wake::Camera(..)) => continue,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    (one, all)
+}
+
+async fn forget_deleted(cameras: Watch<Camera>, prober: Prober) {
+    let mut changes = std::pin::pin!(cameras.changes());
+    while let Some(change) = changes.next().await {
+        if let Change::Deleted(camera) = change {
+            prober.forget(&fleet::camera_key(
+                &camera.namespace().unwrap_or_default(),
+                &camera.name_any(),
+            ));
+        }
+    }
+}
+
+impl Reconcile for Controller {
+    type Kind = Camera;
+    type Error = Error;
+    const NAME: &'static str = "camera";
+
+    async fn reconcile(&self, camera: Arc<Camera>) -> Result<Next, Error> {
+        if camera.metadata.deletion_timestamp.is_some() {
+            self.withdraw(&camera);
+            return Ok(Next::Change);
+        }
+        let found = dereference::dereference(&self.context, &camera).await?;
+        let (outcome, next) = match validate::validate(&camera, found) {
+            Plan::Paused => (Outcome::Paused, Ok(Next::Change)),
+            Plan::Hold(hold) => {
+                self.withdraw(&camera);
+                // Secrets are not watched: one that is made later is found by looking.
+                (Outcome::Held(hold), Ok(Next::After(LATER)))
+            }
+            Plan::Run(valid) => self.place(&camera, *valid).await,
+        };
+        let wanted = status::status(&camera, &outcome, Timestamp::now());
+        let api: Api<Camera> = Api::namespaced(
+            self.context.client.clone(),
+            &camera.namespace().unwrap_or_default(),
+        );
+        let current = status::owned(&camera);
+        let wrote = marsad_runtime::status::apply(
+            &api,
+            camera.as_ref(),
+            labels::MANAGER_CAMERA,
+            current.as_ref(),
+            &wanted,
+        )
+        .await?;
+        if wrote {
+            log_transition(&camera, &wanted);
+        }
+        next
+    }
+
+    fn reason(error: &Error) -> &'static str {
+        match error {
+            Error::Dereference(_) => "dereference",
+            Error::Build(_) => "build",
+            Error::Apply(_) => "apply",
+            Error::Status(_) => "status",
+        }
+    }
+}
+
+impl Controller {
+    fn withdraw(&self, camera: &Camera) {
+        let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
+        self.context.fleet.withdraw(&key);
+        self.prober.forget(&key);
+    }
+
+    async fn place(&self, camera: &Camera, valid: ValidCamera) -> (Outcome, Result<Next, Error>) {
+        let recorded = camera
+            .status
+            .as_ref()
+            .and_then(|status| status.ingest.as_ref()?.shard.clone());
+        let choice = self.context.fleet.place(
+            &valid.key(),
+            &valid.pool,
+            recorded.as_deref(),
+            valid.streams.len(),
+            valid.capacity,
+        );
+        match choice {
+            // The fleet wakes all cameras when a shard comes.
+            Choice::Nowhere => (Outcome::Nowhere(Box::new(valid)), Ok(Next::After(LATER))),
+            Choice::Waits(shard) => (Outcome::Waiting(Box::new(valid), shard), Ok(Next::After(SOON))),
+            Choice::On(name) => match self.context.fleet.shard(&name) {
+                Some(shard) => self.configure(camera, valid, shard).await,
+                None => (Outcome::Waiting(Box::new(valid), name), Ok(Next::After(SOON))),
+            },
+        }
+    }
+
+    async fn configure(
+        &self,
+        camera: &Camera,
+        valid: ValidCamera,
+        shard: Shard,
+    ) -> (Outcome, Result<Next, Error>) {
+        let written = match build::build(&valid) {
+            Ok(paths) => apply::apply(&self.context.fleet, &shard, &paths)
+                .await
+                .map_err(Error::from),
+            Err(error) => Err(Error::from(error)),
+        };
+        if let Err(error) = written {
+            return (
+                Outcome::NotConfigured(Box::new(valid), shard.name, error.to_string()),
+                Err(error),
+            );
+        }
+        let running = self.look(camera, valid, &shard);
+        let next = match running.verdict.status {
+            Status::True => Next::Change,
+            Status::Unknown => Next::After(SOON),
+            Status::False => Next::After(LATER),
+        };
+        (Outcome::Running(Box::new(running)), Ok(next))
+    }
+
+    fn look(&self, camera: &Camera, valid: ValidCamera, shard: &Shard) -> Running {
+        let reference = ObjectRef::from_obj(camera);
+        let key = valid.key();
+        let url = valid
+            .streams
+            .first()
+            .map(|stream| stream.url.clone())
+            .unwrap_or_default();
+        let name = fleet::path_name(&valid.namespace, &valid.name, "main");
+        let path = shard.seen.paths.get(&name).cloned();
+        let (mut inspected, mut diagnosis) = (Inspected::NotYet, Diagnosis::NotYet);
+        match (&path, &shard.reader) {
+            (Some(path), Some(reader)) if path.available => {
+                if valid.live && path.tracks.iter().any(|track| track.codec == "H264") {
+                    let run = Run {
+                        shard: shard.name.clone(),
+                        since: path.available_time.clone(),
+                    };
+                    let source = Source {
+                        url: format!("rtsp://{}/{name}", reader.address),
+                        login: Some(reader.credentials.clone()),
+                    };
+                    inspected = self.prober.picture(&reference, &key, run, source);
+                }
+            }
+            _ => {
+                let source = Source {
+                    url: url.clone(),
+                    login: valid.login.clone(),
+                };
+                diagnosis = self.prober.diagnosis(&reference, &key, source);
+            }
+        }
+        let verdict = judge(&url, valid.live, path.as_ref(), &inspected, &diagnosis);
+        Running {
+            camera: valid,
+            shard: shard.name.clone(),
+            path,
+            verdict,
+        }
+    }
+}
+
+/// One line when Online changes meaning (requirements 1.1-C).
+fn log_transition(camera: &Camera, wanted: &marsad_crds::CameraStatus) {
+    use marsad_runtime::conditions::find;
+    let was = camera
+        .status
+        .as_ref()
+        .and_then(|status| find(&status.conditions, "Online"));
+    let Some(online) = find(&wanted.conditions, "Online") else {
+        return;
+    };
+    if was.is_some_and(|was| was.status == online.status && was.reason == online.reason) {
+        return;
+    }
+    let (id, source) = (
+        wanted.id.as_deref().unwrap_or_default(),
+        wanted.agency.as_deref().unwrap_or_default(),
+    );
+    let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
+    if online.status == "True" {
+        tracing::info!(
+            camera_id = id,
+            source,
+            namespace,
+            name,
+            reason = online.reason,
+            "stream_connected"
+        );
+    } else {
+        tracing::warn!(
+            camera_id = id,
+            source,
+            namespace,
+            name,
+            reason = online.reason,
+            "stream_down"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! Looks at pictures and asks silent cameras, beside the reconcile: a probe takes seconds, a reconcile must not.
+//! Each camera has at most one probe running; what it finds is kept here and wakes the camera.
+//! The picture is read from MediaMTX, once each time the path becomes available; the camera itself is asked only when it is down,
+//! at most twice a minute.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::runtime::reflector::ObjectRef;
+use marsad_crds::{Camera, Reason};
+use tokio::sync::{Semaphore, mpsc};
+
+/// Pause between two questions to a camera that stays down: two connections a minute.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// A path that was just made is given this long before the camera is asked besides.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// Pause before a picture that could not be read is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Longest look at a picture: two groups of pictures of 4 s, and one to find the first key frame.
+const LOOK: Duration = Duration::from_secs(12);
+/// A look at a picture whose key frames are further apart than this is over: the rest does not matter.
+const ASK: Duration = Duration::from_secs(4);
+/// Probes running at one time in the whole process.
+const PROBES: usize = 32;
+
+/// What is known of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Inspected {
+    /// Nothing yet.
+    #[default]
+    NotYet,
+    /// It was read.
+    Seen(Picture),
+    /// It could not be read.
+    Failed(String),
+}
+
+/// What matters of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// It has B-frames.
+    pub b_frames: bool,
+    /// Time between key frames, when two were seen.
+    pub gop: Option<Duration>,
+}
+
+/// What a camera answered when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Diagnosis {
+    /// It was not asked yet.
+    #[default]
+    NotYet,
+    /// It answers as it should.
+    Fine,
+    /// Why it is down, for people.
+    Failed(Reason, String),
+}
+
+/// What an inspection is good for: the path's present run on its shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Shard.
+    pub shard: String,
+    /// Since when the path is available.
+    pub since: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    run: Option<Run>,
+    inspected: Inspected,
+    inspected_at: Option<Instant>,
+    diagnosis: Diagnosis,
+    asked_url: String,
+    asked_at: Option<Instant>,
+    down_since: Option<Instant>,
+    running: bool,
+}
+
+/// Probes of all cameras. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    known: Arc<Mutex<HashMap<String, Known>>>,
+    permits: Arc<Semaphore>,
+    done: mpsc::UnboundedSender<ObjectRef<Camera>>,
+}
+
+impl Prober {
+    /// A prober, and the stream of cameras about which something new is known.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<ObjectRef<Camera>>) {
+        let (done, woken) = mpsc::unbounded_channel();
+        (
+            Self {
+                known: Arc::default(),
+                permits: Arc::new(Semaphore::new(PROBES)),
+                done,
+            },
+            woken,
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a camera that is gone, held back or suspended.
+    pub fn forget(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    /// What is known of the picture of the path's present `run`; starts a look at `source` (RTSP at the shard, with the
+    /// reader's credentials) when nothing is. The camera is up: what it answered before is forgotten.
+    pub fn picture(&self, camera: &ObjectRef<Camera>, key: &str, run: Run, source: Source) -> Inspected {
+        let mut all = self.lock();
+        let known = all.entry(key.to_owned()).or_default();
+        known.diagnosis = Diagnosis::NotYet;
+        known.asked_at = None;
+        known.down_since = None;
+        if known.run.as_ref() != Some(&run) {
+            known.run = Some(run.clone());
+            known.inspected = Inspected::NotYet;
+            known.inspected_at = None;
+        }
+        let stale = match known.inspected {
+            Inspected::Seen(_) => false,
+            Inspected::NotYet => true,
+            Inspected::Failed(_) => known.inspected_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
+        };
+        let answer = known.inspected.clone();
+        if stale && !known.running {
+            known.running = true;
+            drop(all);
+            self.spawn(camera.clone(), key.to_owned(), async move {
+                Finding::Picture(run, look(&source).await)
+            });
+        }
+        answer
+    }
+
+    /// What the camera at `source` answered; asks it when it has been down for [`PATIENCE`] and was not asked for half a minute.
+    pub fn diagnosis(&self, camera: &ObjectRef<Camera>, key: &str, source: Source) -> Diagnosis {
+        let now = Instant::now();
+        let mut all = self.lock();
+        let known = all.entry(key.to_owned()).or_default();
+        let down_since = *known.down_since.get_or_insert(now);
+        if known.asked_url != source.fingerprint() {
+            known.asked_url = source.fingerprint();
+            known.asked_at = None;
+            known.diagnosis = Diagnosis::NotYet;
+        }
+        let was_up = known.run.take().is_some();
+        // Who was up and is gone is asked at once: its reason is wanted within seconds.
+        if was_up {
+            known.down_since = now.checked_sub(PATIENCE).or(Some(now));
+        }
+        let patient = !was_up && now.duration_since(down_since) < PATIENCE;
+        let due = known
+            .asked_at
+            .is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
+        let answer = known.diagnosis.clone();
+        if due && !patient && !known.running {
+            known.running = true;
+            known.asked_at = Some(now);
+            drop(all);
+            self.spawn(camera.clone(), key.to_owned(), async move {
+                Finding::Answer(ask(&source).await)
+            });
+        }
+        answer
+    }
+
+    fn spawn(
+        &self,
+        camera: ObjectRef<Camera>,
+        key: String,
+        probe: impl Future<Output = Finding> + Send + 'static,
+    ) {
+        let prober = self.clone();
+        tokio::spawn(async move {
+            // Closed never: the semaphore lives as long as the prober.
+            let permit = prober.permits.clone().acquire_owned().await;
+            let finding = probe.await;
+            drop(permit);
+            if let Some(known) = prober.lock().get_mut(&key) {
+                known.running = false;
+                match finding {
+                    // The path started anew meanwhile: that run is looked at by its own probe.
+                    Finding::Picture(run, _) if known.run.as_ref() != Some(&run) => {}
+                    Finding::Picture(_, inspected) => {
+                        known.inspected = inspected;
+                        known.inspected_at = Some(Instant::now());
+                    }
+                    Finding::Answer(diagnosis) => known.diagnosis = diagnosis,
+                }
+            }
+            // Without a listener the process is ending.
+            let _ = prober.done.send(camera);
+        });
+    }
+}
+
+/// Where a probe looks: address and, apart from it, who may.
+#[derive(Clone)]
+pub struct Source {
+    /// RTSP URL without credentials.
+    pub url: String,
+    /// User and password.
+    pub login: Option<marsad_mediamtx::Credentials>,
+}
+
+impl Source {
+    /// Changes when the address or the login does; tells neither.
+    fn fingerprint(&self) -> String {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.url.hash(&mut hasher);
+        if let Some(login) = &self.login {
+            login.username().hash(&mut hasher);
+            login.password().hash(&mut hasher);
+        }
+        hasher.finish().to_string()
+    }
+}
+
+enum Finding {
+    Picture(Run, Inspected),
+    Answer(Diagnosis),
+}
+
+fn login_of(source: &Source) -> Option<marsad_rtsp::Credentials> {
+    let login = source.login.as_ref()?;
+    Some(marsad_rtsp::Credentials::new(login.username(), login.password()))
+}
+
+async fn look(source: &Source) -> Inspected {
+    match marsad_rtsp::inspect(&source.url, login_of(source).as_ref(), LOOK).await {
+        Ok(seen) => Inspected::Seen(Picture {
+            b_frames: seen.b_frames,
+            gop: seen.gop,
+        }),
+        Err(failure) => Inspected::Failed(failure.to_string()),
+    }
+}
+
+async fn ask(source: &Source) -> Diagnosis {
+    match marsad_rtsp::diagnose(&source.url, login_of(source).as_ref(), ASK).await {
+        Ok(_) => Diagnosis::Fine,
+        Err(failure) => Diagnosis::Failed(
+            super::status::reason_of(&failure),
+            super::status::explain(&source.url, &failure),
+        ),
+    }
+}

@@ -1,0 +1,274 @@
+//! The fleet: every shard (ingest pod) as it was last seen. One task a shard polls its MediaMTX, which has no
+//! watch; controllers read the picture it leaves here and are woken when it changes for one of their cameras.
+
+mod choose;
+mod observe;
+mod pods;
+mod seen;
+mod stray;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::runtime::reflector::ObjectRef;
+use marsad_crds::Camera;
+use tokio::sync::broadcast;
+
+pub use choose::{Candidate, Choice, Health, choose};
+pub use pods::run;
+pub use seen::{PathSeen, Seen};
+
+/// Label of a shard's pod: the pool it belongs to.
+pub const POOL_LABEL: &str = "marsad.dev/ingest-pool";
+/// MediaMTX's control API.
+pub const API_PORT: u16 = 9997;
+/// MediaMTX's metrics.
+pub const METRICS_PORT: u16 = 9998;
+/// MediaMTX's RTSP server: recordings, probes and publishers read here.
+pub const RTSP_PORT: u16 = 8554;
+
+/// A shard, at one moment.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    /// The pod's name: `ingest-{pool}-{ordinal}`.
+    pub name: String,
+    /// Its pool.
+    pub pool: String,
+    /// How far it can be counted on.
+    pub health: Health,
+    /// Its control API; none while its pod has no address.
+    pub client: Option<marsad_mediamtx::Client>,
+    /// `host:port` of its RTSP server and who may read there.
+    pub reader: Option<Reader>,
+    /// What its MediaMTX said last.
+    pub seen: Arc<Seen>,
+}
+
+/// How to read pictures from a shard.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// `host:port`.
+    pub address: String,
+    /// Who may read.
+    pub credentials: marsad_mediamtx::Credentials,
+}
+
+/// Which cameras a change concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// One camera: its path changed.
+    Camera(String, String),
+    /// All: a shard came or went.
+    All,
+}
+
+/// The shared picture. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    inner: Arc<Mutex<Inner>>,
+    wakes: broadcast::Sender<Wake>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    shards: HashMap<String, Shard>,
+    /// Camera (namespace/name) → where it has been put, with how many paths.
+    places: HashMap<String, Place>,
+    /// Shards whose paths were written since their list was read.
+    written: HashSet<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    shard: String,
+    paths: usize,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            inner: Arc::default(),
+            wakes: broadcast::channel(4096).0,
+        }
+    }
+}
+
+impl Fleet {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The state is a table of facts: whoever panicked while holding it left it whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What changed, from now on.
+    pub fn wakes(&self) -> broadcast::Receiver<Wake> {
+        self.wakes.subscribe()
+    }
+
+    fn wake(&self, wake: Wake) {
+        // No controller listens yet at start: it lists everything then.
+        let _ = self.wakes.send(wake);
+    }
+
+    /// One shard.
+    pub fn shard(&self, name: &str) -> Option<Shard> {
+        self.lock().shards.get(name).cloned()
+    }
+
+    /// Decides where `camera` belongs in `pool` (each shard holding up to `capacity` paths), and remembers it, in one step: two
+    /// cameras decided at once can't both take the last place. `recorded` is what its status says from before.
+    pub fn place(
+        &self,
+        camera: &str,
+        pool: &str,
+        recorded: Option<&str>,
+        paths: usize,
+        capacity: usize,
+    ) -> Choice {
+        let mut inner = self.lock();
+        let current = inner.places.get(camera).map(|place| place.shard.clone());
+        let current = current.as_deref().or(recorded);
+        let mut loads: HashMap<&str, usize> = HashMap::new();
+        for (other, place) in &inner.places {
+            if other != camera {
+                *loads.entry(place.shard.as_str()).or_default() += place.paths;
+            }
+        }
+        let candidates: Vec<Candidate> = inner
+            .shards
+            .values()
+            .filter(|shard| shard.pool == pool)
+            .map(|shard| Candidate {
+                name: shard.name.clone(),
+                health: shard.health,
+                load: loads.get(shard.name.as_str()).copied().unwrap_or(0),
+                capacity,
+            })
+            .collect();
+        let choice = choose(camera, current, paths, &candidates);
+        match &choice {
+            Choice::On(shard) | Choice::Waits(shard) => {
+                inner.places.insert(
+                    camera.to_owned(),
+                    Place {
+                        shard: shard.clone(),
+                        paths,
+                    },
+                );
+            }
+            Choice::Nowhere => {
+                inner.places.remove(camera);
+            }
+        }
+        choice
+    }
+
+    /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.
+    pub fn withdraw(&self, camera: &str) {
+        let gone = self.lock().places.remove(camera);
+        if gone.is_some() {
+            tracing::debug!(camera, "camera_withdrawn");
+        }
+    }
+
+    /// Where `camera` is.
+    fn place_of(&self, camera: &str) -> Option<String> {
+        self.lock().places.get(camera).map(|place| place.shard.clone())
+    }
+}
+
+/// Key of a camera in the fleet.
+pub fn camera_key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+/// The path of a camera's stream: `main` or `sub` (design.md §5).
+pub fn path_name(namespace: &str, name: &str, stream: &str) -> String {
+    format!("{namespace}/{name}/{stream}")
+}
+
+/// The camera of a path; none when it is not one of ours.
+pub fn camera_of(path: &str) -> Option<(&str, &str)> {
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(namespace), Some(name), Some("main" | "sub"), None) => Some((namespace, name)),
+        _ => None,
+    }
+}
+
+/// A wake as the reference that a controller queues; none for [`Wake::All`].
+pub fn reference(wake: &Wake) -> Option<ObjectRef<Camera>> {
+    match wake {
+        Wake::Camera(namespace, name) => Some(ObjectRef::new(name).within(namespace)),
+        Wake::All => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_back_to_their_camera() {
+        assert_eq!(
+            camera_of(&path_name("police", "szr-12", "main")),
+            Some(("police", "szr-12"))
+        );
+        for foreign in ["police", "police/a", "police/a/other", "police/a/main/b", ""] {
+            assert_eq!(camera_of(foreign), None, "{foreign}");
+        }
+    }
+
+    fn fleet(capacity_each: usize, shards: usize) -> (Fleet, usize) {
+        let fleet = Fleet::default();
+        for n in 0..shards {
+            let name = format!("ingest-default-{n}");
+            fleet.lock().shards.insert(
+                name.clone(),
+                Shard {
+                    name,
+                    pool: "default".into(),
+                    health: Health::Usable,
+                    client: None,
+                    reader: None,
+                    seen: Arc::default(),
+                },
+            );
+        }
+        (fleet, capacity_each)
+    }
+
+    #[test]
+    fn the_last_place_is_given_once() {
+        let (fleet, capacity) = fleet(2, 2);
+        let placed = (0..10).filter(|n| {
+            matches!(
+                fleet.place(&format!("a/{n}"), "default", None, 1, capacity),
+                Choice::On(_)
+            )
+        });
+        assert_eq!(placed.count(), 4);
+        fleet.withdraw("a/0");
+        assert!(matches!(
+            fleet.place("a/new", "default", None, 1, capacity),
+            Choice::On(_)
+        ));
+    }
+
+    #[test]
+    fn what_status_recorded_is_kept_after_a_restart_of_the_operator() {
+        let (fleet, capacity) = fleet(100, 4);
+        for n in 0..20 {
+            let recorded = "ingest-default-3";
+            assert_eq!(
+                fleet.place(&format!("a/{n}"), "default", Some(recorded), 1, capacity),
+                Choice::On(recorded.into())
+            );
+        }
+    }
+
+    #[test]
+    fn another_pool_s_shards_are_no_candidates() {
+        let (fleet, capacity) = fleet(100, 1);
+        assert_eq!(fleet.place("a/b", "other", None, 1, capacity), Choice::Nowhere);
+    }
+}

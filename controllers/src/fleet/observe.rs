@@ -1,0 +1,288 @@
+//! The observer of one shard: polls its MediaMTX every second, judges its health, tells whose path changed and
+//! removes strays.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+use marsad_crds::Camera;
+use marsad_mediamtx as mediamtx;
+use marsad_runtime::watch::Watch;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::stray::strays;
+use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
+use crate::ingest_pool::{PoolCredentials, child_name};
+
+/// Time between polls. Two calls: 44 ms at 1,000 paths (research/whip-lab.md §5).
+const POLL: Duration = Duration::from_secs(1);
+/// Configured paths are listed anew after every restart and every write of ours, and this often besides,
+/// so that a path changed by hand is put back; the list is 2.7 kB a path.
+const RELIST: Duration = Duration::from_secs(15);
+/// A shard that has not answered for this long gives its cameras away. Half of the ten seconds in which they must be Online
+/// elsewhere (contracts.md 12); a killed pod with its image present is back sooner.
+const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// The pod that bears a shard's name now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) uid: String,
+    pub(super) address: String,
+}
+
+pub(super) struct Observer {
+    fleet: Fleet,
+    client: Client,
+    namespace: String,
+    name: String,
+    pool: String,
+    cameras: Watch<Camera>,
+    target: watch::Receiver<Option<Target>>,
+    connection: Option<(Target, mediamtx::Client)>,
+    answered: Option<Instant>,
+    silent_since: Instant,
+    listed: Option<Instant>,
+}
+
+/// A poll gave nothing.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error("its pod has no address")]
+    NoAddress,
+    #[error("Secret {0} of its pool can't be read: {1}")]
+    Secret(String, String),
+    #[error(transparent)]
+    MediaMtx(#[from] mediamtx::Error),
+}
+
+impl Observer {
+    pub(super) fn new(
+        fleet: Fleet,
+        client: Client,
+        namespace: String,
+        name: String,
+        pool: String,
+        cameras: Watch<Camera>,
+        target: watch::Receiver<Option<Target>>,
+    ) -> Self {
+        fleet.announce(Shard {
+            name: name.clone(),
+            pool: pool.clone(),
+            health: Health::Wavering,
+            client: None,
+            reader: None,
+            seen: Arc::default(),
+        });
+        let silent_since = Instant::now();
+        Self {
+            fleet,
+            client,
+            namespace,
+            name,
+            pool,
+            cameras,
+            target,
+            connection: None,
+            answered: None,
+            silent_since,
+            listed: None,
+        }
+    }
+
+    /// Runs until dropped.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(POLL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                // A new pod under the name is asked at once: every second counts for its cameras.
+                Ok(()) = self.target.changed() => {}
+            }
+            match self.poll().await {
+                Ok(()) => self.answered(),
+                Err(error) => self.silent(&error),
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> Result<(), PollError> {
+        let target = self
+            .target
+            .borrow_and_update()
+            .clone()
+            .ok_or(PollError::NoAddress)?;
+        let client = self.connect(target).await?;
+        let info = client.info().await?;
+        let before = self.fleet.seen(&self.name);
+        let now = Instant::now();
+        let stale = self
+            .listed
+            .is_none_or(|listed| now.duration_since(listed) >= RELIST);
+        let configs = if info.started != before.started || self.fleet.take_written(&self.name) || stale {
+            self.listed = Some(now);
+            client.list_path_configs().await?
+        } else {
+            before.configs.values().cloned().collect()
+        };
+        let states = client.list_paths().await?;
+        let next = before.next(info.started, configs, states, now);
+        let news = before.news(&next);
+        let restarted = !before.started.is_empty() && before.started != next.started;
+        if restarted {
+            tracing::warn!(shard = self.name, started = next.started, "mediamtx_restarted");
+        }
+        let unwanted = self.strays(&next);
+        self.fleet.saw(&self.name, next);
+        for path in news {
+            if let Some((namespace, name)) = camera_of(&path) {
+                self.fleet
+                    .wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
+            }
+        }
+        for path in unwanted {
+            client.delete_path(&path).await?;
+            self.fleet.written(&self.name);
+            tracing::info!(shard = self.name, path, "path_removed");
+        }
+        Ok(())
+    }
+
+    fn strays(&self, seen: &Seen) -> Vec<String> {
+        self.fleet.forget_absent(&self.cameras);
+        strays(&self.name, seen.configs.keys().map(String::as_str), |camera| {
+            self.fleet.place_of(camera)
+        })
+    }
+
+    async fn connect(&mut self, target: Target) -> Result<mediamtx::Client, PollError> {
+        if let Some((known, client)) = &self.connection
+            && *known == target
+        {
+            return Ok(client.clone());
+        }
+        let name = child_name(&self.pool);
+        let unreadable = |why: String| PollError::Secret(name.clone(), why);
+        let secret = Api::<Secret>::namespaced(self.client.clone(), &self.namespace)
+            .get(&name)
+            .await
+            .map_err(|error| unreadable(error.to_string()))?;
+        let credentials = PoolCredentials::read(&secret)
+            .ok_or_else(|| unreadable("a key is missing or empty".to_owned()))?;
+        let client =
+            mediamtx::Client::new(&format!("http://{}:{API_PORT}", target.address), credentials.api)?;
+        let reader = Reader {
+            address: format!("{}:{RTSP_PORT}", target.address),
+            credentials: credentials.reader,
+        };
+        self.fleet.connected(&self.name, client.clone(), reader);
+        self.connection = Some((target, client.clone()));
+        self.listed = None;
+        Ok(client)
+    }
+
+    fn answered(&mut self) {
+        self.answered = Some(Instant::now());
+        if self.fleet.judge(&self.name, Health::Usable) {
+            tracing::info!(shard = self.name, "shard_usable");
+            self.fleet.wake(Wake::All);
+        }
+    }
+
+    fn silent(&mut self, error: &PollError) {
+        let now = Instant::now();
+        if let Some(answered) = self.answered.take() {
+            self.silent_since = answered;
+            self.connection = None;
+        }
+        let health = if now.duration_since(self.silent_since) >= LOST_AFTER {
+            Health::Lost
+        } else {
+            Health::Wavering
+        };
+        if self.fleet.judge(&self.name, health) {
+            tracing::warn!(
+                shard = self.name,
+                ?health,
+                error = error as &dyn std::error::Error,
+                "shard_silent"
+            );
+            self.fleet.wake(Wake::All);
+        }
+        if matches!(error, PollError::MediaMtx(mediamtx::Error::Unauthorized)) {
+            // The pool's Secret was made anew: read it again.
+            self.connection = None;
+        }
+    }
+}
+
+impl Fleet {
+    fn announce(&self, shard: Shard) {
+        self.lock().shards.entry(shard.name.clone()).or_insert(shard);
+    }
+
+    fn seen(&self, shard: &str) -> Arc<Seen> {
+        self.lock()
+            .shards
+            .get(shard)
+            .map(|shard| shard.seen.clone())
+            .unwrap_or_default()
+    }
+
+    fn saw(&self, shard: &str, seen: Seen) {
+        if let Some(shard) = self.lock().shards.get_mut(shard) {
+            shard.seen = Arc::new(seen);
+        }
+    }
+
+    fn connected(&self, shard: &str, client: mediamtx::Client, reader: Reader) {
+        if let Some(shard) = self.lock().shards.get_mut(shard) {
+            shard.client = Some(client);
+            shard.reader = Some(reader);
+        }
+    }
+
+    /// Sets a shard's health; true when it is news.
+    fn judge(&self, shard: &str, health: Health) -> bool {
+        self.lock()
+            .shards
+            .get_mut(shard)
+            .is_some_and(|shard| std::mem::replace(&mut shard.health, health) != health)
+    }
+
+    /// Says that a path of the shard was written: its list is read anew at the next poll.
+    pub fn written(&self, shard: &str) {
+        self.lock().written.insert(shard.to_owned());
+    }
+
+    fn take_written(&self, shard: &str) -> bool {
+        self.lock().written.remove(shard)
+    }
+
+    /// Takes over where cameras are from their status.
+    pub(super) fn remember(&self, cameras: &Watch<Camera>) {
+        let mut inner = self.lock();
+        for camera in cameras.store().state() {
+            let Some(shard) = camera
+                .status
+                .as_ref()
+                .and_then(|status| status.ingest.as_ref()?.shard.clone())
+            else {
+                continue;
+            };
+            let key = super::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
+            let paths = crate::camera::paths_of(&camera);
+            inner.places.entry(key).or_insert(super::Place { shard, paths });
+        }
+    }
+
+    fn forget_absent(&self, cameras: &Watch<Camera>) {
+        self.lock().places.retain(|camera, _| {
+            camera
+                .split_once('/')
+                .is_some_and(|(namespace, name)| cameras.get(Some(namespace), name).is_some())
+        });
+    }
+}

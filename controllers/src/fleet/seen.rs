@@ -1,0 +1,172 @@
+//! What a MediaMTX said at the last poll, and what of it is news. Pure; the clock is given.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use marsad_mediamtx::{PathConfig, PathState, Track};
+
+/// Bytes that stand still for this long are a picture that stands still, even while the connection is open;
+/// MediaMTX itself gives up after `readTimeout`, 10 s (research/whip-lab.md §2a).
+const STALLED_AFTER: Duration = Duration::from_secs(4);
+
+/// One shard's paths.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// When its MediaMTX started, as it says; changes with every restart. Empty: never answered.
+    pub started: String,
+    /// Its configured paths.
+    pub configs: HashMap<String, PathConfig>,
+    /// Their state.
+    pub paths: HashMap<String, PathSeen>,
+}
+
+/// One path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathSeen {
+    /// The source is connected and has told its tracks.
+    pub available: bool,
+    /// Since when, as MediaMTX says: changes each time the source comes back.
+    pub available_time: Option<String>,
+    /// Its tracks.
+    pub tracks: Vec<Track>,
+    /// Bytes keep coming.
+    pub flowing: bool,
+    bytes: u64,
+    moved: Instant,
+}
+
+impl Seen {
+    /// The next picture, from a poll at `now`.
+    pub fn next(
+        &self,
+        started: String,
+        configs: Vec<PathConfig>,
+        states: Vec<PathState>,
+        now: Instant,
+    ) -> Self {
+        let restarted = started != self.started;
+        let paths = states
+            .into_iter()
+            .map(|state| {
+                let before = self.paths.get(&state.name).filter(|before| {
+                    !restarted
+                        && before.available_time == state.available_time
+                        && before.bytes <= state.inbound_bytes
+                });
+                let moved = before
+                    .filter(|before| before.bytes == state.inbound_bytes)
+                    .map_or(now, |before| before.moved);
+                let seen = PathSeen {
+                    available: state.available,
+                    available_time: state.available_time,
+                    tracks: state.tracks,
+                    flowing: state.available && now.duration_since(moved) < STALLED_AFTER,
+                    bytes: state.inbound_bytes,
+                    moved,
+                };
+                (state.name, seen)
+            })
+            .collect();
+        let configs = configs
+            .into_iter()
+            .map(|config| (config.name.clone(), config))
+            .collect();
+        Self {
+            started,
+            configs,
+            paths,
+        }
+    }
+
+    /// Names of paths that mean something else in `next`: come, gone, stalled, other tracks, configured anew. Bytes alone are no news.
+    pub fn news(&self, next: &Self) -> BTreeSet<String> {
+        let names = self
+            .paths
+            .keys()
+            .chain(next.paths.keys())
+            .chain(self.configs.keys())
+            .chain(next.configs.keys());
+        names
+            .filter(|name| self.meaning(name) != next.meaning(name))
+            .cloned()
+            .collect()
+    }
+
+    /// What matters of a path. Its `forward` is another writer's business, its bytes are nobody's.
+    fn meaning(&self, name: &str) -> Meaning<'_> {
+        let config = self.configs.get(name).map(|config| {
+            (
+                config.source.as_str(),
+                config.rtsp_transport.as_str(),
+                config.record,
+                config.source_fingerprint.as_str(),
+            )
+        });
+        let path = self.paths.get(name).map(|path| {
+            (
+                path.available,
+                path.flowing,
+                path.available_time.as_deref(),
+                path.tracks.as_slice(),
+            )
+        });
+        (config, path)
+    }
+}
+
+type Meaning<'a> = (
+    Option<(&'a str, &'a str, bool, &'a str)>,
+    Option<(bool, bool, Option<&'a str>, &'a [Track])>,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(bytes: u64, since: Option<&str>) -> PathState {
+        PathState {
+            name: "police/a/main".into(),
+            available: since.is_some(),
+            available_time: since.map(str::to_owned),
+            inbound_bytes: bytes,
+            ..PathState::default()
+        }
+    }
+
+    fn poll(before: &Seen, state: PathState, now: Instant) -> Seen {
+        before.next("t0".into(), vec![], vec![state], now)
+    }
+
+    #[test]
+    fn bytes_that_stand_still_are_a_stall_and_news_once() {
+        let start = Instant::now();
+        let one = poll(&Seen::default(), state(10, Some("t")), start);
+        assert!(one.paths["police/a/main"].flowing);
+        let still = poll(&one, state(10, Some("t")), start + Duration::from_secs(3));
+        assert!(still.paths["police/a/main"].flowing && one.news(&still).is_empty());
+        let stalled = poll(&still, state(10, Some("t")), start + Duration::from_secs(4));
+        assert!(!stalled.paths["police/a/main"].flowing);
+        assert_eq!(still.news(&stalled).len(), 1);
+        let again = poll(&stalled, state(11, Some("t")), start + Duration::from_secs(5));
+        assert!(again.paths["police/a/main"].flowing);
+    }
+
+    #[test]
+    fn more_bytes_are_no_news_but_a_return_is() {
+        let start = Instant::now();
+        let one = poll(&Seen::default(), state(10, Some("t")), start);
+        let two = poll(&one, state(99, Some("t")), start + Duration::from_secs(1));
+        assert!(one.news(&two).is_empty());
+        let back = poll(&two, state(1, Some("t2")), start + Duration::from_secs(9));
+        assert!(back.paths["police/a/main"].flowing);
+        assert_eq!(two.news(&back).into_iter().collect::<Vec<_>>(), ["police/a/main"]);
+    }
+
+    #[test]
+    fn a_path_that_vanishes_with_a_restart_is_news() {
+        let start = Instant::now();
+        let one = poll(&Seen::default(), state(10, Some("t")), start);
+        let restarted = one.next("t1".into(), vec![], vec![], start);
+        assert_eq!(one.news(&restarted).len(), 1);
+    }
+}

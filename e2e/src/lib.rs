@@ -1,5 +1,16 @@
 //! What tests against a real cluster share. The tests are in `tests/`, one file per failure or feature;
-//! `cargo xtask test` brings a cluster up for them and sets what they read:
-//! `KUBECONFIG`, `MARSAD_URL`, `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, `CHROMEDRIVER`.
+//! `cargo xtask test` brings a cluster up for them and sets what they read: `KUBECONFIG`, `MARSAD_URL`,
+//! `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, and, when they are not in the PATH, `CHROMEDRIVER` and `CHROMIUM`.
 
+pub mod api;
+pub mod barcode;
+pub mod browser;
+pub mod camera;
+pub mod cluster;
+pub mod diagnostics;
 pub mod helm;
+pub mod manifests;
+pub mod page;
+pub mod scenario;
+pub mod sim;
+pub mod wait;

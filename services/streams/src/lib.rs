@@ -1,1 +1,246 @@
-//! The streams role: live viewing on demand.
+//! The streams role: live viewing on demand. A lease on a camera makes its shard publish it into a LiveKit room; the
+//! last one's end, after a linger, ends that (design.md §5).
+//!
+//! Pure: [`demand`] (who watches what), [`standing`] (what is to be done for a camera next), [`track_watch`] (is the
+//! picture there). Edges: [`publisher`], [`room`] and [`condition`] are seams, with MediaMTX, LiveKit and the API server
+//! behind them; [`reconcile`] turns steps into calls; [`routes`] speaks HTTP.
+
+pub mod camera;
+pub mod condition;
+pub mod demand;
+pub mod live;
+pub mod livekit_rooms;
+pub mod metrics;
+pub mod problem;
+pub mod publisher;
+pub mod reconcile;
+pub mod room;
+pub mod routes;
+pub mod shard_pods;
+pub mod shards;
+pub mod standing;
+pub mod sweep;
+pub mod track_watch;
+
+#[cfg(test)]
+mod fakes;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::StreamExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use marsad_crds::Camera;
+use marsad_identity::Verifier;
+use marsad_livekit::Tokens;
+use marsad_runtime::role::{Readiness, Role, RoleArgs};
+use marsad_runtime::watch::{Change, Watch};
+
+use crate::camera::{CameraView, Cameras};
+use crate::condition::KubeConditions;
+use crate::demand::{Demand, Lifetimes};
+use crate::live::Live;
+use crate::livekit_rooms::LiveKitRooms;
+use crate::metrics::StreamsMetrics;
+use crate::publisher::forward::ForwardPublisher;
+use crate::reconcile::Reconciler;
+use crate::shards::Shards;
+
+/// Life of a lease (contracts.md 17); a page renews it every quarter of that.
+const LEASE_TTL: Duration = Duration::from_secs(60);
+
+/// Settings of the role.
+#[derive(Clone, clap::Args)]
+pub struct Args {
+    /// What all roles take.
+    #[command(flatten)]
+    pub role: RoleArgs,
+    /// LiveKit's API.
+    #[arg(long, env = "LIVEKIT_URL", default_value = "http://marsad-livekit:7880")]
+    pub livekit_url: String,
+    /// LiveKit's WHIP endpoint, as ingest pods resolve it.
+    #[arg(
+        long,
+        env = "LIVEKIT_WHIP_URL",
+        default_value = "whip://marsad-livekit:7880/whip/v1"
+    )]
+    pub livekit_whip_url: String,
+    /// Key of LiveKit's API.
+    #[arg(long, env = "LIVEKIT_API_KEY")]
+    pub livekit_api_key: String,
+    /// Its secret. By the environment only: a command line is seen by everybody on the machine.
+    #[arg(long, env = "LIVEKIT_API_SECRET", hide_env_values = true)]
+    pub livekit_api_secret: String,
+    /// Where the keys are published that people's tokens are signed with.
+    #[arg(
+        long,
+        env = "JWKS_URL",
+        default_value = "http://marsad-api:8080/.well-known/jwks.json"
+    )]
+    pub jwks_url: String,
+    /// How long a camera stays published after its last viewer left, such as 10s.
+    #[arg(long, env = "STREAM_LINGER", default_value = "10s", value_parser = linger)]
+    pub linger: Duration,
+}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Args")
+            .field("role", &self.role)
+            .field("livekit_url", &self.livekit_url)
+            .field("livekit_whip_url", &self.livekit_whip_url)
+            .field("livekit_api_secret", &"***")
+            .field("jwks_url", &self.jwks_url)
+            .field("linger", &self.linger)
+            .finish_non_exhaustive()
+    }
+}
+
+fn linger(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error| format!("{error}; give a time such as 10s"))?;
+    Duration::try_from(span).map_err(|_| "the time must not be negative".to_owned())
+}
+
+/// Runs the role until it is told to stop. Forwards are left as they are: whoever comes next adopts them.
+///
+/// # Errors
+/// When settings are unusable, a port is taken or a task ends.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut role = Role::start("streams", &args.role)?;
+    let client = Client::try_default()
+        .await
+        .context("no access to the Kubernetes API: give a kubeconfig or run in a pod")?;
+    let api: Api<DeserializeGuard<Camera>> = Api::all(client.clone());
+    let (watch, feed) = Watch::new(api, watcher::Config::default());
+    role.supervise("cameras", feed);
+    let shards = Shards::default();
+    role.supervise(
+        "shards",
+        shard_pods::run(client.clone(), args.role.pod_namespace.clone(), shards.clone()),
+    );
+
+    let livekit =
+        marsad_livekit::Client::new(&args.livekit_url, &args.livekit_api_key, &args.livekit_api_secret)
+            .context("LIVEKIT_URL")?;
+    let (key, secret) = (args.livekit_api_key.as_str(), args.livekit_api_secret.as_str());
+    let publisher = ForwardPublisher::new(shards.clone(), &args.livekit_whip_url, key, secret);
+    let rooms = LiveKitRooms::new(livekit, Tokens::new(key, secret));
+    let reconciler = Reconciler::new(
+        Cameras::new(watch),
+        Demand::new(Lifetimes {
+            ttl: LEASE_TTL,
+            linger: args.linger,
+        }),
+        Arc::new(publisher),
+        Arc::new(rooms),
+        Arc::new(KubeConditions::new(client)),
+        StreamsMetrics::new(&role.metrics),
+    );
+    for (name, task) in tasks(&reconciler, &shards) {
+        role.supervise(name, task);
+    }
+    let verifier = Verifier::remote(&args.jwks_url);
+    role.supervise(
+        "readiness",
+        ready_when_seen(
+            reconciler.cameras.clone(),
+            verifier.clone(),
+            role.readiness.clone(),
+        ),
+    );
+    role.serve(routes::router(Live::new(reconciler, LEASE_TTL), verifier))
+        .await?;
+    Ok(())
+}
+
+type Task = futures::future::BoxFuture<'static, Result<(), Infallible>>;
+
+/// What runs beside the calls: cameras and shards that change wake those at work; leftovers are swept.
+fn tasks(reconciler: &Arc<Reconciler>, shards: &Shards) -> [(&'static str, Task); 3] {
+    [
+        ("camera-changes", Box::pin(follow_cameras(reconciler.clone()))),
+        (
+            "shard-changes",
+            Box::pin(follow_shards(reconciler.clone(), shards.clone())),
+        ),
+        ("sweep", Box::pin(sweep::run(reconciler.clone(), LEASE_TTL))),
+    ]
+}
+
+/// Wakes cameras as their objects change.
+///
+/// # Errors
+/// Never; it ends with the watch.
+pub async fn follow_cameras(reconciler: Arc<Reconciler>) -> Result<(), Infallible> {
+    let mut changes = std::pin::pin!(reconciler.cameras.watch().changes());
+    while let Some(change) = changes.next().await {
+        let object = change.object().clone();
+        let id = reconciler.cameras.learn(&object);
+        reconciler.camera_changed(&CameraView::new(object));
+        if matches!(change, Change::Deleted(_)) && reconciler.cameras.get(id).is_none() {
+            reconciler.cameras.forget(id);
+        }
+    }
+    Ok(())
+}
+
+/// Wakes cameras as their shards change.
+///
+/// # Errors
+/// Never; it ends with the shards.
+pub async fn follow_shards(reconciler: Arc<Reconciler>, shards: Shards) -> Result<(), Infallible> {
+    let mut changes = shards.changes();
+    while changes.changed().await.is_ok() {
+        reconciler.wake_all();
+    }
+    Ok(())
+}
+
+/// Work may come once the cameras were listed and tokens can be verified. Later it stays so: without `api` nobody asks.
+async fn ready_when_seen(
+    cameras: Cameras,
+    verifier: Verifier,
+    readiness: Readiness,
+) -> Result<(), Infallible> {
+    const AGAIN: Duration = Duration::from_secs(1);
+    cameras.watch().ready().await;
+    while !verifier.ready().await {
+        tokio::time::sleep(AGAIN).await;
+    }
+    readiness.set(true);
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linger_is_a_time() {
+        assert_eq!(linger("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(linger("1m"), Ok(Duration::from_secs(60)));
+        assert!(linger("ten").is_err());
+        assert!(linger("-1s").is_err());
+    }
+
+    #[test]
+    fn settings_show_no_secret() {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            args: Args,
+        }
+        let words = ["x", "--livekit-api-key", "k", "--livekit-api-secret", "geheim"];
+        let cli = <Cli as clap::Parser>::try_parse_from(words).unwrap();
+        assert!(!format!("{:?}", cli.args).contains("geheim"));
+        assert_eq!(cli.args.linger, Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,288 @@
+//! The role without a cluster: cameras come from the test, conditions go to it; the engines are real.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use futures::channel::mpsc;
+use futures::future::BoxFuture;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event};
+use marsad_crds::{Camera, Reason};
+use marsad_identity::Verifier;
+use marsad_identity::testing::{signer, token};
+use marsad_mediamtx::{PathConf, RtspTransport};
+use marsad_runtime::metrics::Metrics;
+use marsad_runtime::status::StatusError;
+use marsad_runtime::watch::Watch;
+use marsad_streams::camera::{CameraView, Cameras, id_of};
+use marsad_streams::condition::Conditions;
+use marsad_streams::demand::{Demand, Lifetimes};
+use marsad_streams::live::Live;
+use marsad_streams::livekit_rooms::LiveKitRooms;
+use marsad_streams::metrics::StreamsMetrics;
+use marsad_streams::publisher::forward::ForwardPublisher;
+use marsad_streams::reconcile::Reconciler;
+use marsad_streams::shards::Shards;
+use marsad_streams::track_watch::Trouble;
+use marsad_streams::{follow_cameras, follow_shards, routes};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::processes::{KEY, LiveKit, MediaMtx, SECRET, until};
+
+pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
+    ttl: Duration::from_secs(60),
+    linger: Duration::from_secs(2),
+};
+
+/// What was said on cameras.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<BTreeMap<Uuid, Reason>>);
+
+impl Told {
+    pub(crate) fn of(&self, camera: &Camera) -> Option<Reason> {
+        self.0.lock().unwrap().get(&id_of(camera)).copied()
+    }
+}
+
+impl Conditions for Told {
+    fn say<'a>(
+        &'a self,
+        camera: &'a CameraView,
+        trouble: Option<&'a Trouble>,
+    ) -> BoxFuture<'a, Result<(), StatusError>> {
+        let mut told = self.0.lock().unwrap();
+        match trouble {
+            Some(trouble) => told.insert(camera.id, trouble.reason),
+            None => told.remove(&camera.id),
+        };
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The engines a test needs: cameras' server, two shards, LiveKit.
+pub(crate) struct Engines {
+    pub(crate) cameras: MediaMtx,
+    pub(crate) shards: [MediaMtx; 2],
+    pub(crate) livekit: LiveKit,
+    _folder: tempfile::TempDir,
+}
+
+impl Engines {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let cameras = MediaMtx::start(path, "cameras").await;
+        let shards = [
+            MediaMtx::start(path, "s0").await,
+            MediaMtx::start(path, "s1").await,
+        ];
+        Self {
+            cameras,
+            shards,
+            livekit: LiveKit::start(path).await,
+            _folder: folder,
+        }
+    }
+
+    /// What the camera controller does: makes the path, and waits for video when there is to be some.
+    pub(crate) async fn ingest(&self, shard: usize, name: &str, video: bool) {
+        let source = format!("rtsp://127.0.0.1:{}/{name}", self.cameras.rtsp);
+        let (client, path) = (self.shards[shard].client(), path_of(name));
+        client
+            .add_path(&path, &PathConf::pull(source, RtspTransport::Tcp))
+            .await
+            .unwrap();
+        if video {
+            until("the camera is available", Duration::from_secs(30), async || {
+                client
+                    .get_path(&path)
+                    .await
+                    .unwrap()
+                    .is_some_and(|path| path.available)
+            })
+            .await;
+        }
+    }
+
+    pub(crate) async fn forwards(&self, shard: usize, name: &str) -> usize {
+        let conf = self.shards[shard]
+            .client()
+            .get_path_config(&path_of(name))
+            .await
+            .unwrap();
+        conf.map_or(0, |conf| conf.forward.len())
+    }
+
+    /// Identities with a video track in the camera's room.
+    pub(crate) async fn publishers(&self, camera: &Camera) -> Vec<String> {
+        let room = format!("camera_{}", id_of(camera));
+        let participants = self
+            .livekit
+            .client()
+            .list_participants(&room)
+            .await
+            .unwrap_or_default();
+        participants
+            .into_iter()
+            .filter(|one| !one.tracks.is_empty())
+            .map(|one| one.identity)
+            .collect()
+    }
+
+    pub(crate) async fn published(&self, camera: &Camera, deadline: Duration) -> (String, Duration) {
+        let mut found = Vec::new();
+        let took = until("the camera's track is in its room", deadline, async || {
+            found = self.publishers(camera).await;
+            !found.is_empty()
+        })
+        .await;
+        assert_eq!(found.len(), 1, "one participant a camera: {found:?}");
+        (found.remove(0), took)
+    }
+}
+
+pub(crate) fn path_of(name: &str) -> String {
+    format!("police/{name}/main")
+}
+
+pub(crate) fn camera(name: &str, shard: &str) -> Camera {
+    let online = json!({"type": "Online", "status": "True", "reason": "Online", "message": "", "lastTransitionTime": "2026-11-23T00:00:00Z"});
+    serde_json::from_value(json!({
+        "apiVersion": "marsad.dev/v1alpha1", "kind": "Camera",
+        "metadata": {"namespace": "police", "name": name, "uid": format!("uid-{name}"), "generation": 1},
+        "spec": {"sourceRef": {"name": "hq"}, "stream": {"url": "rtsp://10.0.0.1:554/main"}},
+        "status": {"ingest": {"pool": "default", "shard": shard, "path": path_of(name)}, "conditions": [online]},
+    }))
+    .unwrap()
+}
+
+/// One process of the role.
+pub(crate) struct House {
+    pub(crate) told: Arc<Told>,
+    router: Router,
+    /// Signed once: what is measured is the role.
+    token: String,
+    events: mpsc::UnboundedSender<watcher::Result<Event<DeserializeGuard<Camera>>>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl House {
+    pub(crate) async fn open(engines: &Engines, cameras: &[Camera]) -> Self {
+        let (events, receiver) = mpsc::unbounded();
+        let (watch, feed) = Watch::fed_by(receiver);
+        let shards = Shards::default();
+        for (name, shard) in ["s0", "s1"].iter().zip(&engines.shards) {
+            shards.put(name, &shard.base, MediaMtx::credentials()).unwrap();
+        }
+        let told = Arc::new(Told::default());
+        let reconciler = Reconciler::new(
+            Cameras::new(watch),
+            Demand::new(LIFETIMES),
+            Arc::new(ForwardPublisher::new(
+                shards.clone(),
+                engines.livekit.whip(),
+                KEY,
+                SECRET,
+            )),
+            Arc::new(LiveKitRooms::new(engines.livekit.client(), LiveKit::tokens())),
+            told.clone(),
+            StreamsMetrics::new(&Metrics::default()),
+        );
+        let tasks = vec![
+            tokio::spawn(async {
+                let Ok(()) = feed.await;
+            }),
+            tokio::spawn({
+                let reconciler = reconciler.clone();
+                async {
+                    let Ok(()) = follow_cameras(reconciler).await;
+                }
+            }),
+            tokio::spawn({
+                let (reconciler, shards) = (reconciler.clone(), shards.clone());
+                async {
+                    let Ok(()) = follow_shards(reconciler, shards).await;
+                }
+            }),
+        ];
+        let router = routes::router(
+            Live::new(reconciler.clone(), LIFETIMES.ttl),
+            Verifier::fixed(signer().jwks()),
+        );
+        let this = Self {
+            told,
+            router,
+            token: token("amal"),
+            events,
+            tasks,
+        };
+        this.events.unbounded_send(Ok(Event::Init)).unwrap();
+        for camera in cameras {
+            this.events
+                .unbounded_send(Ok(Event::InitApply(DeserializeGuard(Ok(camera.clone())))))
+                .unwrap();
+        }
+        this.events.unbounded_send(Ok(Event::InitDone)).unwrap();
+        until(
+            "cameras and shards are seen",
+            Duration::from_secs(10),
+            async || {
+                cameras
+                    .iter()
+                    .all(|camera| reconciler.cameras.get(id_of(camera)).is_some())
+                    && shards.up().len() == 2
+            },
+        )
+        .await;
+        this
+    }
+
+    pub(crate) fn apply(&self, camera: &Camera) {
+        self.events
+            .unbounded_send(Ok(Event::Apply(DeserializeGuard(Ok(camera.clone())))))
+            .unwrap();
+    }
+
+    /// Reserves, and says how long the answer took.
+    pub(crate) async fn watch(&self, camera: &Camera, client: &str) -> (Value, Duration) {
+        let started = Instant::now();
+        let (status, answer) = self
+            .call("POST", json!({"camera_id": id_of(camera), "client_id": client}))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        (answer, started.elapsed())
+    }
+
+    pub(crate) async fn leave(&self, granted: &Value) {
+        let (status, _) = self
+            .call("DELETE", json!({"reservation_id": granted["reservation_id"]}))
+            .await;
+        assert_eq!(status, 204);
+    }
+
+    async fn call(&self, method: &str, body: Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri("/api/v1/stream/live");
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(Body::from(body.to_string())).unwrap())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+}

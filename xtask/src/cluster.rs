@@ -1,6 +1,6 @@
 //! A cluster as a person has it: kubectl, helm, and the wish that what was applied is so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Cluster {
 
     /// kubectl, pointed at this cluster.
     pub(crate) fn kubectl(&self) -> Command {
-        self.program(engines::KUBERNETES.binary(&self.cache, "kubectl"))
+        self.program(kubectl(&self.cache))
     }
 
     /// helm, pointed at this cluster.
@@ -76,6 +76,30 @@ impl Cluster {
     /// What kubectl answers.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<String> {
         command::output(self.kubectl().args(args), CALL)
+    }
+
+    /// Server-side apply of a file, or of a folder and all below it.
+    pub(crate) fn apply_file(&self, path: &Path) -> Result<()> {
+        let path = path.display().to_string();
+        let args = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=xtask",
+            "-R",
+            "-f",
+            &path,
+        ];
+        command::output(self.kubectl().args(args), CALL).map(drop)
+    }
+
+    /// Server-side apply of objects made here, by way of a file that only we can read: a Secret may be among them.
+    pub(crate) fn apply_values(&self, name: &str, objects: &[serde_json::Value]) -> Result<()> {
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join(format!("{name}.json"));
+        write_atomically(&file, &list.to_string(), 0o600)?;
+        self.apply_file(&file)
     }
 
     /// Waits until a workload has rolled out.
@@ -109,6 +133,11 @@ impl Cluster {
     }
 }
 
+/// The kubectl that we build.
+pub(crate) fn kubectl(cache: &Path) -> PathBuf {
+    engines::KUBERNETES.binary(cache, "kubectl")
+}
+
 /// Brings the bare node up: binaries, images of pause and CoreDNS, the node itself, and its DNS.
 /// The caller holds the checkout's lock.
 pub(crate) fn bare(checkout: &Checkout) -> Result<node::Status> {
@@ -132,8 +161,7 @@ fn dns(checkout: &Checkout) -> Result<()> {
     let pending = checkout.state().join("coredns.pending.yaml");
     write_atomically(&pending, &manifest, 0o600)?;
     let cluster = Cluster::local(checkout);
-    let path = pending.display().to_string();
-    cluster.ask(&["apply", "--server-side", "--force-conflicts", "-f", &path])?;
+    cluster.apply_file(&pending)?;
     cluster.rolled_out("kube-system", "deployment/coredns")?;
     std::fs::rename(&pending, &file)?;
     step.done();

@@ -4,12 +4,18 @@
 mod checkout;
 mod cluster;
 mod command;
+mod conform;
 mod engines;
 mod generate;
 mod images;
+mod install;
+mod light;
 mod node;
 mod packages;
+mod person;
 mod progress;
+mod test;
+mod up;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -23,13 +29,49 @@ enum Task {
     /// Brings up a local cluster with Marsad in it
     Up {
         /// Stop at a bare node with DNS
-        #[arg(long)]
+        #[arg(long, conflicts_with = "cluster")]
         node_only: bool,
+        /// Where to install: a cluster of our own, or the current context of your kubeconfig
+        #[arg(long, value_enum, default_value_t = Where::Local)]
+        cluster: Where,
+        /// With `--cluster current`: where images are pushed and pulled, HOST/PREFIX
+        #[arg(long, required_if_eq("cluster", "current"))]
+        registry: Option<String>,
+        /// With `--cluster current`: passed on to `helm upgrade --install`
+        #[arg(last = true, requires = "registry")]
+        helm: Vec<String>,
     },
     /// Ends the local cluster and removes everything but caches
     Down,
     /// Prints the path of the local cluster's kubeconfig
     Kubeconfig,
+    /// Prints the address of the page
+    Url,
+    /// Prints user and password of the local cluster
+    Login,
+    /// Prints a signed access token of the local cluster
+    Token {
+        /// Whose
+        #[arg(long, default_value = person::ADMIN)]
+        user: String,
+        /// A JSON object that overrides claims; null removes one
+        #[arg(long)]
+        claims: Option<String>,
+    },
+    /// Runs every tier of tests
+    Test {
+        /// Leave out what needs the local cluster
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Runs a benchmark of e2e/benches on the local cluster
+    Bench {
+        /// Its name
+        name: String,
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Runs kubectl against the local cluster
     Kubectl {
         /// Passed on
@@ -50,6 +92,15 @@ enum Task {
     Node(node::Role),
 }
 
+/// Where `up` installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Where {
+    /// A node of our own on this machine.
+    Local,
+    /// The current context of the person's kubeconfig.
+    Current,
+}
+
 fn main() -> std::process::ExitCode {
     match run(Task::parse()) {
         Ok(()) => std::process::ExitCode::SUCCESS,
@@ -66,17 +117,25 @@ fn run(task: Task) -> Result<()> {
     }
     let checkout = Checkout::find()?;
     match task {
-        Task::Up { .. } => {
-            packages::for_node(&checkout)?;
-            let _lock = node::lock(&checkout)?;
-            cluster::bare(&checkout).map(drop)
+        Task::Up { node_only: true, .. } => up::node_only(&checkout),
+        Task::Up {
+            cluster: Where::Local,
+            ..
+        } => up::up(&checkout),
+        Task::Up { registry, helm, .. } => {
+            let registry = registry.context("--cluster current needs --registry HOST/PREFIX")?;
+            install::current(&checkout, &registry, &helm)
         }
         Task::Down => node::down(&checkout),
         Task::Kubeconfig => {
             node::required(&checkout)?;
-            println!("{}", checkout.kubeconfig().display());
-            Ok(())
+            print(&checkout.kubeconfig().display().to_string())
         }
+        Task::Url => print(&up::url(&checkout)?),
+        Task::Login => print(&person::login(&checkout)?),
+        Task::Token { user, claims } => print(&person::token(&checkout, &user, claims.as_deref())?),
+        Task::Test { fast } => test::run(&checkout, fast),
+        Task::Bench { name, args } => test::bench(&checkout, &name, &args),
         Task::Kubectl { args } => {
             node::required(&checkout)?;
             use std::os::unix::process::CommandExt;
@@ -85,11 +144,16 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Images => {
             engines::ensure(&checkout, &engines::ALL)?;
-            println!("{}", images::stage(&checkout)?.display());
-            Ok(())
+            print(&images::stage(&checkout)?.display().to_string())
         }
         Task::Engines => engines::ensure(&checkout, &engines::ALL),
         Task::Generate { check } => generate::run(check),
         Task::Node(role) => role.play(),
     }
+}
+
+/// One line for a script to read; everything else that is said goes to standard error.
+fn print(line: &str) -> Result<()> {
+    println!("{line}");
+    Ok(())
 }

@@ -36,9 +36,11 @@ const NODE: [Package; 9] = [
     ("mount", Sign::Program("mount")),
 ];
 
-/// What pictures need: the simulator's clips, and the browser of the tests with Arabic letters.
-const MEDIA: [Package; 4] = [
-    ("ffmpeg", Sign::Program("ffmpeg")),
+/// What the simulator's clips are made with.
+const CLIPS: [Package; 1] = [("ffmpeg", Sign::Program("ffmpeg"))];
+
+/// The browser of the tests, with Arabic letters.
+const BROWSER: [Package; 3] = [
     ("chromium", Sign::Program("chromium")),
     ("chromium-driver", Sign::Program("chromedriver")),
     (
@@ -52,9 +54,14 @@ pub(crate) fn for_node(checkout: &Checkout) -> Result<()> {
     ensure(checkout, &NODE)
 }
 
-/// Sees to it that pictures can be made and looked at.
-pub(crate) fn for_media(checkout: &Checkout) -> Result<()> {
-    ensure(checkout, &MEDIA)
+/// Sees to it that the simulator's clips can be made.
+pub(crate) fn for_clips(checkout: &Checkout) -> Result<()> {
+    ensure(checkout, &CLIPS)
+}
+
+/// Sees to it that the page can be looked at.
+pub(crate) fn for_browser(checkout: &Checkout) -> Result<()> {
+    ensure(checkout, &BROWSER)
 }
 
 fn ensure(checkout: &Checkout, packages: &[Package]) -> Result<()> {

@@ -1,154 +1,223 @@
-//! `cargo xtask test`: every check and every test, in the order of what fails soonest, each stage with its time.
+//! `cargo xtask test`: every tier of tests, cheapest first. `.ci/run` is this and nothing else.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::checkout::Checkout;
-use crate::{command, engines, generate, packages, up};
+use crate::checkout::{Checkout, remove_if_there};
+use crate::light::ApiServer;
+use crate::{cluster, command, conform, engines, generate, install, node, packages, person, up};
 
-/// No stage of the whole run takes longer on two cores, cold.
-const STAGE: Duration = Duration::from_secs(60 * 60);
+/// For one tier, compilation included.
+const TIER: Duration = Duration::from_secs(40 * 60);
 
-/// How much is tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
-pub(crate) struct Extent {
-    /// Only what needs no engine and no cluster
-    #[arg(long)]
-    fast: bool,
-}
+/// The chart is rendered with these as well as with its defaults.
+const VALUES: [&[&str]; 4] = [
+    &[],
+    &["-f", "deploy/local/values.yaml"],
+    &["-f", "e2e/tests/chart/everything.yaml"],
+    &[
+        "--set",
+        "livekit.media.mode=LoadBalancer,livekit.media.address=192.0.2.7",
+    ],
+];
 
-/// Times of the stages so far.
-#[derive(Default)]
-struct Stages {
-    done: Vec<(&'static str, Duration)>,
-}
+type Tier = (&'static str, fn(&Checkout) -> Result<()>);
 
-impl Stages {
-    fn run(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        println!("\n=== {name}");
+/// Without a cluster.
+const FAST: [Tier; 8] = [
+    ("format", format),
+    ("lints", lints),
+    ("generated files", generated),
+    ("unit", unit),
+    ("definitions on an API server", definitions),
+    ("chart", chart),
+    ("dashboard", dashboard),
+    ("clients against engines", with_engines),
+];
+
+/// On the local cluster.
+const WHOLE: [Tier; 1] = [("end to end", end_to_end)];
+
+/// Runs all tiers, also after one has failed, and says at the end which did.
+pub(crate) fn run(checkout: &Checkout, fast: bool) -> Result<()> {
+    let tiers = FAST.iter().chain(WHOLE.iter().filter(|_| !fast));
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for (name, tier) in tiers {
+        eprintln!("── {name}");
         let started = Instant::now();
-        let result = work().with_context(|| format!("stage {name}"));
-        self.done.push((name, started.elapsed()));
-        if result.is_err() {
-            self.print();
+        let outcome = tier(checkout);
+        let took = started.elapsed().as_secs_f32();
+        match outcome {
+            Ok(()) => lines.push(format!("✓ {name} ({took:.0} s)")),
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                lines.push(format!("✗ {name} ({took:.0} s)"));
+                failed += 1;
+            }
         }
-        result
     }
-
-    fn print(&self) {
-        println!("\n=== times");
-        for (name, took) in &self.done {
-            println!("{:>8.1} s  {name}", took.as_secs_f32());
-        }
-        let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
-        println!("{:>8.1} s  in all", total.as_secs_f32());
+    eprintln!("── {}", lines.join("\n   "));
+    if failed > 0 {
+        bail!("{failed} of {} tiers failed", lines.len());
     }
-}
-
-/// Runs the tests.
-///
-/// # Errors
-/// The first stage that fails. The cluster is ended in any case.
-pub(crate) fn run(checkout: &Checkout, extent: Extent) -> Result<()> {
-    let mut stages = Stages::default();
-    stages.run("format", || cargo(checkout, &["fmt", "--all", "--check"]))?;
-    stages.run("generated files", || generate::run(true))?;
-    if !extent.fast {
-        stages.run("packages", || packages::ensure(checkout))?;
-    }
-    stages.run("lints", || {
-        cargo(checkout, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])
-    })?;
-    stages.run("unit tests", || cargo(checkout, &["test", "--quiet"]))?;
-    stages.run("dashboard", || dashboard(&checkout.root))?;
-    if extent.fast {
-        stages.print();
-        return Ok(());
-    }
-    stages.run("engines", || engines::ensure(checkout, &engines::ALL))?;
-    stages.run("engine tests", || {
-        let folder = engines_in_one_folder(checkout)?;
-        let mut test = cargo_command(checkout, &["test", "--quiet", "--", "--ignored", "--test-threads=2"]);
-        command::shown(test.env("MARSAD_ENGINES", folder.path()), STAGE)
-    })?;
-    stages.run("chart tests", || {
-        let mut test = e2e(checkout, &["chart"]);
-        let helm = engines::HELM.binary(&checkout.cache, "helm");
-        let kubeconform = engines::KUBECONFORM.binary(&checkout.cache, "kubeconform");
-        command::shown(test.env("HELM", helm).env("KUBECONFORM", kubeconform), STAGE)
-    })?;
-    stages.run("cluster", || up::up(checkout))?;
-    let tested = stages.run("end-to-end tests", || end_to_end(checkout));
-    stages.run("down", || up::down(checkout))?;
-    tested?;
-    stages.print();
     Ok(())
 }
 
-/// Tests against the cluster that `up` has brought up, one file after the other: some of them kill what all of them use.
-fn end_to_end(checkout: &Checkout) -> Result<()> {
-    let login = up::login(checkout)?;
-    let names = tests_of(checkout)?;
-    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != "chart").collect();
-    let mut test = e2e(checkout, &names);
-    test.env("KUBECONFIG", checkout.kubeconfig())
-        .env("MARSAD_URL", up::url(checkout)?)
-        .env("MARSAD_LOGIN", login)
-        .env("HELM", engines::HELM.binary(&checkout.cache, "helm"));
-    command::shown(&mut test, STAGE)
+/// cargo in the workspace, as a person would start it.
+pub(crate) fn cargo(checkout: &Checkout, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(&checkout.root)
+        .args(args)
+        .env_remove("CARGO_MANIFEST_DIR");
+    command
 }
 
-/// The test files of `e2e/tests`, without their endings.
-fn tests_of(checkout: &Checkout) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(checkout.root.join("e2e/tests"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "rs") {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-        }
-    }
-    names.sort();
-    if names.is_empty() {
-        bail!("no test in e2e/tests");
-    }
-    Ok(names)
+fn format(checkout: &Checkout) -> Result<()> {
+    command::shown(&mut cargo(checkout, &["fmt", "--all", "--check"]), TIER)
 }
 
-fn e2e(checkout: &Checkout, names: &[&str]) -> Command {
-    let mut args = vec!["test", "--quiet", "--package", "marsad-e2e", "--no-fail-fast"];
-    for name in names {
-        args.extend(["--test", name]);
-    }
-    args.extend(["--", "--test-threads=1"]);
-    cargo_command(checkout, &args)
+fn lints(checkout: &Checkout) -> Result<()> {
+    let clippy = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    command::shown(&mut cargo(checkout, &clippy), TIER)
 }
 
-/// The engines' tests want one folder with all binaries.
-fn engines_in_one_folder(checkout: &Checkout) -> Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir()?;
-    for (engine, name) in [(engines::MEDIAMTX, "mediamtx"), (engines::LIVEKIT, "livekit-server")] {
-        std::os::unix::fs::symlink(engine.binary(&checkout.cache, name), folder.path().join(name))?;
+fn generated(_: &Checkout) -> Result<()> {
+    generate::run(true)
+}
+
+fn unit(checkout: &Checkout) -> Result<()> {
+    command::shown(&mut cargo(checkout, &["test", "--quiet"]), TIER)
+}
+
+fn definitions(checkout: &Checkout) -> Result<()> {
+    let server = ApiServer::start(checkout)?;
+    let mut test = cargo(
+        checkout,
+        &["test", "--quiet", "-p", "marsad-e2e", "--test", "crds"],
+    );
+    command::shown(test.env("KUBECONFIG", server.kubeconfig()), TIER)
+}
+
+fn chart(checkout: &Checkout) -> Result<()> {
+    engines::ensure(checkout, &[engines::HELM, engines::KUBECONFORM])?;
+    let helm = engines::HELM.binary(&checkout.cache, "helm");
+    let folder = checkout.root.join("charts/marsad");
+    command::shown(Command::new(&helm).arg("lint").arg("--strict").arg(&folder), TIER)?;
+    let mut test = cargo(
+        checkout,
+        &["test", "--quiet", "-p", "marsad-e2e", "--test", "chart"],
+    );
+    command::shown(test.env("HELM", &helm), TIER)?;
+    let schemas = conform::Schemas::make(checkout)?;
+    for values in VALUES {
+        let mut render = Command::new(&helm);
+        render
+            .current_dir(&checkout.root)
+            .args(["template", "marsad"])
+            .arg(&folder);
+        render.args(["--namespace", install::NAMESPACE]).args(values);
+        let manifests = command::output(&mut render, TIER)?;
+        schemas
+            .check_text(checkout, &manifests)
+            .with_context(|| format!("the chart with {values:?}"))?;
+    }
+    schemas.check_files(checkout, &["examples", "deploy/local/sim.yaml"])
+}
+
+fn dashboard(checkout: &Checkout) -> Result<()> {
+    install::dashboard(checkout)?;
+    let npm = command::find_program("npm").context("npm is not installed: Node 20 or later")?;
+    for script in ["lint", "test"] {
+        let mut run = Command::new(&npm);
+        command::shown(
+            run.current_dir(checkout.root.join("dashboard"))
+                .args(["run", "--silent", script]),
+            TIER,
+        )?;
+    }
+    Ok(())
+}
+
+fn with_engines(checkout: &Checkout) -> Result<()> {
+    packages::for_clips(checkout)?;
+    let folder = engine_folder(checkout)?;
+    let mut test = cargo(checkout, &["test", "--quiet"]);
+    for package in [
+        "marsad-mediamtx",
+        "marsad-livekit",
+        "marsad-rtsp",
+        "marsad-streams",
+    ] {
+        test.args(["-p", package]);
+    }
+    command::shown(test.args(["--", "--ignored"]).env("MARSAD_ENGINES", folder), TIER)
+}
+
+/// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests and benchmarks.
+fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
+    engines::ensure(checkout, &[engines::MEDIAMTX, engines::LIVEKIT])?;
+    let folder = checkout.root.join("target/engines");
+    std::fs::create_dir_all(&folder)?;
+    for (engine, binary) in [
+        (engines::MEDIAMTX, "mediamtx"),
+        (engines::LIVEKIT, "livekit-server"),
+    ] {
+        let link = folder.join(binary);
+        remove_if_there(&link)?;
+        std::os::unix::fs::symlink(engine.binary(&checkout.cache, binary), &link)?;
     }
     Ok(folder)
 }
 
-fn dashboard(root: &Path) -> Result<()> {
-    let folder = root.join("dashboard");
-    for args in [&["ci", "--no-audit", "--no-fund"][..], &["run", "lint"], &["test"], &["run", "build"]] {
-        command::shown(Command::new("npm").args(args).current_dir(&folder), STAGE)?;
+fn end_to_end(checkout: &Checkout) -> Result<()> {
+    packages::for_browser(checkout)?;
+    up::up(checkout)?;
+    // One at a time: some of them kill what others watch.
+    let mut test = cargo(
+        checkout,
+        &["test", "--quiet", "-p", "marsad-e2e", "--", "--test-threads=1"],
+    );
+    command::shown(on_cluster(checkout, &mut test)?, TIER)
+}
+
+/// `cargo xtask bench NAME`: benchmark `e2e/benches/NAME.rs` on the local cluster.
+pub(crate) fn bench(checkout: &Checkout, name: &str, args: &[String]) -> Result<()> {
+    let file = checkout.root.join("e2e/benches").join(format!("{name}.rs"));
+    if !file.is_file() {
+        bail!("there is no benchmark {name} ({} is not there)", file.display());
     }
-    Ok(())
+    packages::for_browser(checkout)?;
+    up::up(checkout)?;
+    let folder = engine_folder(checkout)?;
+    let mut bench = cargo(
+        checkout,
+        &["bench", "--quiet", "-p", "marsad-e2e", "--bench", name, "--"],
+    );
+    bench.args(args).env("MARSAD_ENGINES", folder);
+    command::shown(on_cluster(checkout, &mut bench)?, TIER)
 }
 
-fn cargo(checkout: &Checkout, args: &[&str]) -> Result<()> {
-    command::shown(&mut cargo_command(checkout, args), STAGE)
-}
-
-fn cargo_command(checkout: &Checkout, args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(&checkout.root);
-    command
+/// What `e2e` reads (its lib.rs says what).
+fn on_cluster<'a>(checkout: &Checkout, command: &'a mut Command) -> Result<&'a mut Command> {
+    node::required(checkout)?;
+    engines::ensure(checkout, &[engines::HELM])?;
+    Ok(command
+        .env("KUBECONFIG", checkout.kubeconfig())
+        .env("MARSAD_URL", up::url(checkout)?)
+        .env("MARSAD_LOGIN", person::login(checkout)?)
+        .env("HELM", engines::HELM.binary(&checkout.cache, "helm"))
+        .env("KUBECTL", cluster::kubectl(&checkout.cache)))
 }

@@ -1,6 +1,6 @@
 //! From the table to files: what lies where in an image.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -147,6 +147,39 @@ pub(crate) fn fingerprint(entries: &[Entry], configuration: &str) -> Result<Stri
         }
     }
     Ok(hex(&hash.finalize()))
+}
+
+/// A hash of what is in the image.
+pub(crate) fn digest(entries: &[Entry], configuration: &str) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(configuration);
+    for entry in entries {
+        hash.update(format!("\n{:o} {}\n", entry.mode, entry.path.display()));
+        match &entry.body {
+            Body::Folder => {}
+            Body::Text(text) => hash.update(text),
+            Body::File(path) => {
+                let mut file = File::open(path).with_context(|| format!("no {}", path.display()))?;
+                let mut one = Sha256::new();
+                std::io::copy(&mut file, &mut HashWriter(&mut one))?;
+                hash.update(one.finalize());
+            }
+        }
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn pause(checkout: &Checkout) -> Result<PathBuf> {

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::content::{self, Body, Entry};
+use super::content::{self, Entry};
 use super::{Image, archive};
-use crate::checkout::{Checkout, hex, write_atomically};
+use crate::checkout::{Checkout, write_atomically};
 use crate::command;
 use crate::node;
 use crate::progress::Step;
@@ -54,7 +53,7 @@ fn load_one(checkout: &Checkout, image: &Image) -> Result<bool> {
     {
         return Ok(false);
     }
-    let digest = digest(&entries, &configuration)?;
+    let digest = content::digest(&entries, &configuration)?;
     let changed = loaded.is_none_or(|loaded| loaded.digest != digest);
     if changed {
         let step = Step::start(format!("image {}", image.name));
@@ -72,39 +71,6 @@ fn load_one(checkout: &Checkout, image: &Image) -> Result<bool> {
 
 fn read(record: &Path) -> Option<Loaded> {
     serde_json::from_slice(&fs::read(record).ok()?).ok()
-}
-
-/// A hash of what is in the image.
-fn digest(entries: &[Entry], configuration: &str) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(configuration);
-    for entry in entries {
-        hash.update(format!("\n{:o} {}\n", entry.mode, entry.path.display()));
-        match &entry.body {
-            Body::Folder => {}
-            Body::Text(text) => hash.update(text),
-            Body::File(path) => {
-                let mut file = fs::File::open(path).with_context(|| format!("no {}", path.display()))?;
-                let mut one = Sha256::new();
-                std::io::copy(&mut file, &mut HashWriter(&mut one))?;
-                hash.update(one.finalize());
-            }
-        }
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// The archive in the cache, written if it is not there.

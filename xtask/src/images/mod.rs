@@ -7,6 +7,8 @@ mod dockerfile;
 mod load;
 mod valkey;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 pub(crate) use self::load::load;
@@ -195,11 +197,27 @@ impl Image {
     }
 }
 
+/// Those that the chart runs, by the names of its values.
+pub(crate) const RELEASE: [Image; 4] = [MARSAD, MEDIAMTX, LIVEKIT, VALKEY];
+
 /// Lays out the contexts of all Dockerfiles under `target/images`, for buildah or docker.
-pub(crate) fn stage(checkout: &Checkout) -> Result<std::path::PathBuf> {
-    let out = checkout.root.join("target/images");
-    for image in ALL {
-        content::stage(checkout, &image, &out.join(image.name))?;
+pub(crate) fn stage(checkout: &Checkout) -> Result<PathBuf> {
+    for image in &ALL {
+        stage_one(checkout, image)?;
     }
-    Ok(out)
+    Ok(checkout.root.join("target/images"))
+}
+
+/// Lays out one context and returns its folder.
+pub(crate) fn stage_one(checkout: &Checkout, image: &Image) -> Result<PathBuf> {
+    let context = checkout.root.join("target/images").join(image.name);
+    content::stage(checkout, image, &context)?;
+    Ok(context)
+}
+
+/// A tag that changes with the image's content.
+pub(crate) fn tag(checkout: &Checkout, image: &Image) -> Result<String> {
+    let entries = content::entries(checkout, image)?;
+    let digest = content::digest(&entries, &archive::settings(image).to_string())?;
+    Ok(digest.chars().take(16).collect())
 }

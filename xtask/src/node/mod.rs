@@ -2,7 +2,7 @@
 //!
 //! `supervisor` (host) → `unshare` → `init` (PID 1) → `boot` → components. Ending the first ends all.
 
-pub(crate) mod boot;
+mod boot;
 mod cgroups;
 pub(crate) mod components;
 mod init;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use self::boot::{answers, client_of};
 pub(crate) use self::plan::{Phase, Plan, Status};
 use crate::checkout::{Checkout, Lock};
 use crate::command::tail_of;

@@ -1,5 +1,12 @@
 //! The definitions as a whole: columns, documentation, limits, and that what is committed is what the types say.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -1,6 +1,13 @@
 //! Random values of the types: each survives a trip through JSON, and the schema takes it as it is. A field that the
 //! types have and the schema lacks would be pruned by the API server; one that the schema has otherwise would be refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 mod judge;
 
 use std::sync::LazyLock;

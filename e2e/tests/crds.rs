@@ -3,6 +3,11 @@
 //! The table is replayed on copies of the definitions under another group and other names, so that no controller or
 //! webhook takes part, `kubectl get cameras` of other tests means what it meant, and nothing of a live quota is touched.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of JSON only, where what is not there is null"
+)]
+
 #[path = "../../crds/tests/cases/mod.rs"]
 mod cases;
 

@@ -4,6 +4,13 @@
 //! `set` and `old` are JSON merge patches on `base`. In a text, `{{x*N}}` stands for N times x, and the whole text
 //! `{{null}}` for an explicit null. A case with `old` is an update: `base` with `old` is stored, then replaced.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 use std::path::Path;
 
 use serde::Deserialize;

@@ -1,6 +1,13 @@
 //! What the API server does with a manifest, as far as it can be done without one: drop nulls, fill in defaults, check
 //! the schema, refuse unknown fields and repeated keys, evaluate the CEL rules with kube's evaluator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 use jsonschema::error::ValidationErrorKind;
 use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use marsad_crds::CustomResourceDefinition;

@@ -60,7 +60,10 @@ impl From<ServerErrorCode> for Error {
         match said.code.as_str() {
             ServerErrorCode::UNAUTHENTICATED | ServerErrorCode::PERMISSION_DENIED => Self::Unauthorized,
             ServerErrorCode::NOT_FOUND => Self::NotFound,
-            _ => Self::Refused { code: said.code, message: said.msg },
+            _ => Self::Refused {
+                code: said.code,
+                message: said.msg,
+            },
         }
     }
 }
@@ -71,13 +74,20 @@ impl From<reqwest::Error> for Error {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+            {
                 return Self::ConnectionRefused;
             }
             text = format!("{text}: {error}");
             cause = error.source();
         }
-        if error.is_decode() { Self::Protocol(text) } else { Self::Unreachable(text) }
+        if error.is_decode() {
+            Self::Protocol(text)
+        } else {
+            Self::Unreachable(text)
+        }
     }
 }
 
@@ -88,7 +98,11 @@ mod tests {
     #[test]
     fn what_livekit_says_is_classified() {
         let said = |code: &str| {
-            Error::from(ServerErrorCode { code: code.into(), msg: "said".into(), meta: Default::default() })
+            Error::from(ServerErrorCode {
+                code: code.into(),
+                msg: "said".into(),
+                meta: Default::default(),
+            })
         };
         assert!(matches!(said("not_found"), Error::NotFound));
         assert!(matches!(said("unauthenticated"), Error::Unauthorized));

@@ -30,7 +30,8 @@ pub struct RoomOptions {
 impl From<RoomOptions> for CreateRoomOptions {
     fn from(options: RoomOptions) -> Self {
         // Zero means the server's own; whole seconds on the wire.
-        let seconds = |time: Option<Duration>| time.map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+        let seconds =
+            |time: Option<Duration>| time.map_or(0, |time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
         Self {
             empty_timeout: seconds(options.empty_timeout),
             departure_timeout: seconds(options.departure_timeout),
@@ -109,7 +110,9 @@ pub struct Track {
 impl Track {
     /// Whether it is a picture.
     pub fn is_video(&self) -> bool {
-        self.mime_type.get(..6).is_some_and(|kind| kind.eq_ignore_ascii_case("video/"))
+        self.mime_type
+            .get(..6)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("video/"))
     }
 }
 

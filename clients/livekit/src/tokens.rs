@@ -38,7 +38,10 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     /// Signs with LiveKit's API key and secret.
     pub fn new(api_key: impl Into<String>, api_secret: impl Into<String>) -> Self {
-        Self { api_key: api_key.into(), api_secret: api_secret.into() }
+        Self {
+            api_key: api_key.into(),
+            api_secret: api_secret.into(),
+        }
     }
 
     /// A camera's publisher: it may publish one camera into `room`, and nothing else. Without `camera` as its only source
@@ -46,7 +49,13 @@ impl Tokens {
     ///
     /// # Errors
     /// When a name or the key is empty.
-    pub fn publisher(&self, room: &str, identity: &str, name: &str, ttl: Duration) -> Result<String, TokenError> {
+    pub fn publisher(
+        &self,
+        room: &str,
+        identity: &str,
+        name: &str,
+        ttl: Duration,
+    ) -> Result<String, TokenError> {
         let grants = VideoGrants {
             room_join: true,
             room: room.to_owned(),
@@ -126,20 +135,30 @@ mod tests {
     /// contracts.md 14a, design.md §5: that room only, camera only, no subscribe, no data.
     #[test]
     fn a_publisher_may_publish_a_camera_and_nothing_else() {
-        let token = tokens().publisher("camera_7", "7.1", "Exit 12", Duration::from_secs(3600)).unwrap();
+        let token = tokens()
+            .publisher("camera_7", "7.1", "Exit 12", Duration::from_secs(3600))
+            .unwrap();
         let claims = claims(&token);
         assert_eq!(
             claims["video"],
             json!({"roomJoin": true, "room": "camera_7", "canPublish": true, "canPublishSources": ["camera"],
                 "canSubscribe": false, "canPublishData": false})
         );
-        assert_eq!((&claims["iss"], &claims["sub"], &claims["name"]), (&json!("key"), &json!("7.1"), &json!("Exit 12")));
-        assert_eq!(claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap(), 3600);
+        assert_eq!(
+            (&claims["iss"], &claims["sub"], &claims["name"]),
+            (&json!("key"), &json!("7.1"), &json!("Exit 12"))
+        );
+        assert_eq!(
+            claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap(),
+            3600
+        );
     }
 
     #[test]
     fn a_viewer_may_see_and_nothing_else() {
-        let token = tokens().viewer("camera_7", "amal.1", "Amal", Duration::from_secs(600), Some("{}")).unwrap();
+        let token = tokens()
+            .viewer("camera_7", "amal.1", "Amal", Duration::from_secs(600), Some("{}"))
+            .unwrap();
         let claims = claims(&token);
         assert_eq!(
             claims["video"],
@@ -152,9 +171,18 @@ mod tests {
     #[test]
     fn a_token_without_names_or_key_is_not_made() {
         let hour = Duration::from_secs(3600);
-        assert!(matches!(tokens().publisher("", "7.1", "", hour), Err(TokenError::NoName)));
-        assert!(matches!(tokens().viewer("camera_7", "", "", hour, None), Err(TokenError::NoName)));
-        assert!(matches!(Tokens::new("key", "").viewer("camera_7", "a", "", hour, None), Err(TokenError::NoKey)));
+        assert!(matches!(
+            tokens().publisher("", "7.1", "", hour),
+            Err(TokenError::NoName)
+        ));
+        assert!(matches!(
+            tokens().viewer("camera_7", "", "", hour, None),
+            Err(TokenError::NoName)
+        ));
+        assert!(matches!(
+            Tokens::new("key", "").viewer("camera_7", "a", "", hour, None),
+            Err(TokenError::NoKey)
+        ));
     }
 
     #[test]

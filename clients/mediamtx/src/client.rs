@@ -26,7 +26,10 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -36,7 +39,8 @@ impl Client {
     /// # Errors
     /// [`Error::Protocol`] when `base` is no URL.
     pub fn new(base: &str, credentials: Credentials) -> Result<Self, Error> {
-        let base = Url::parse(base).map_err(|error| Error::Protocol(format!("the address is no URL: {error}")))?;
+        let base =
+            Url::parse(base).map_err(|error| Error::Protocol(format!("the address is no URL: {error}")))?;
         if base.cannot_be_a_base() || !base.username().is_empty() || base.password().is_some() {
             return Err(Error::Protocol("the address must be http://host:port".to_owned()));
         }
@@ -47,7 +51,11 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(Error::transport)?;
-        Ok(Self { base, credentials, http })
+        Ok(Self {
+            base,
+            credentials,
+            http,
+        })
     }
 
     /// Version and start of the process.
@@ -55,7 +63,12 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn info(&self) -> Result<Info, Error> {
-        self.get("v3/info", &[]).await
+        let info: Info = self.get("v3/info", &[]).await?;
+        // Built from the file VERSION, whose line may end.
+        Ok(Info {
+            version: info.version.trim().to_owned(),
+            ..info
+        })
     }
 
     /// The configuration of all paths, sorted by name. Holds secrets.
@@ -82,7 +95,8 @@ impl Client {
     /// # Errors
     /// [`Error::AlreadyExists`], or as said there.
     pub async fn add_path(&self, name: &str, conf: &PathConf) -> Result<(), Error> {
-        self.write(Method::POST, &format!("v3/config/paths/add/{name}"), Some(conf)).await
+        self.write(Method::POST, &format!("v3/config/paths/add/{name}"), Some(conf))
+            .await
     }
 
     /// Changes the given fields of a path.
@@ -90,7 +104,12 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`], or as said there.
     pub async fn patch_path(&self, name: &str, patch: &PathPatch) -> Result<(), Error> {
-        self.write(Method::PATCH, &format!("v3/config/paths/patch/{name}"), Some(patch)).await
+        self.write(
+            Method::PATCH,
+            &format!("v3/config/paths/patch/{name}"),
+            Some(patch),
+        )
+        .await
     }
 
     /// Says where a path is forwarded to, and changes nothing else: the source and entries that stay go on undisturbed
@@ -103,7 +122,12 @@ impl Client {
         struct Body {
             forward: Vec<ForwardEntry>,
         }
-        self.write(Method::PATCH, &format!("v3/config/paths/patch/{name}"), Some(&Body { forward })).await
+        self.write(
+            Method::PATCH,
+            &format!("v3/config/paths/patch/{name}"),
+            Some(&Body { forward }),
+        )
+        .await
     }
 
     /// Removes a path; one that is not there is no error.
@@ -111,7 +135,10 @@ impl Client {
     /// # Errors
     /// When MediaMTX is away.
     pub async fn delete_path(&self, name: &str) -> Result<(), Error> {
-        match self.write::<()>(Method::DELETE, &format!("v3/config/paths/delete/{name}"), None).await {
+        match self
+            .write::<()>(Method::DELETE, &format!("v3/config/paths/delete/{name}"), None)
+            .await
+        {
             Err(Error::NotFound) => Ok(()),
             answer => answer,
         }
@@ -151,8 +178,11 @@ impl Client {
         let mut all = Vec::new();
         for page in 0.. {
             let number = page.to_string();
-            let query: Vec<_> =
-                query.iter().copied().chain([("itemsPerPage", PAGE), ("page", number.as_str())]).collect();
+            let query: Vec<_> = query
+                .iter()
+                .copied()
+                .chain([("itemsPerPage", PAGE), ("page", number.as_str())])
+                .collect();
             let Page { page_count, items } = self.get(path, &query).await?;
             all.extend::<Vec<T>>(items);
             if page + 1 >= page_count {
@@ -166,7 +196,12 @@ impl Client {
         let body = self.send(self.request(Method::GET, path, query)?).await?;
         serde_json::from_slice(&body).map_err(|error| {
             // serde_json repeats the value that does not fit, which may be a secret: only where and what kind.
-            Error::Protocol(format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()))
+            Error::Protocol(format!(
+                "{:?} error at line {} column {}",
+                error.classify(),
+                error.line(),
+                error.column()
+            ))
         })
     }
 
@@ -202,7 +237,11 @@ impl Client {
         let answer = request.send().await.map_err(Error::transport)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(Error::transport)?;
-        if status.is_success() { Ok(body.into()) } else { Err(Error::answer(status.as_u16(), &body)) }
+        if status.is_success() {
+            Ok(body.into())
+        } else {
+            Err(Error::answer(status.as_u16(), &body))
+        }
     }
 }
 

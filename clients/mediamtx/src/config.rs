@@ -32,7 +32,13 @@ pub struct ServerConfig {
 /// `readTimeout` is the connect timeout of a camera and the time after which a silent one is given up (R1.1-06). Changing any
 /// of these is a rollout: MediaMTX drops every stream for it (research/media-plane.md §1).
 pub fn render_config(config: &ServerConfig) -> String {
-    let ServerConfig { api_port, metrics_port, rtsp_port, api, reader } = config;
+    let ServerConfig {
+        api_port,
+        metrics_port,
+        rtsp_port,
+        api,
+        reader,
+    } = config;
     let mut text = format!(
         "# Written by Marsad. Paths are made over the API; a change of this file drops them.\n\
          logLevel: info\n\
@@ -58,7 +64,10 @@ pub fn render_config(config: &ServerConfig) -> String {
          authMethod: internal\n\
          authInternalUsers:\n"
     );
-    for (user, actions) in [(api, ["api", "metrics"].as_slice()), (reader, ["read"].as_slice())] {
+    for (user, actions) in [
+        (api, ["api", "metrics"].as_slice()),
+        (reader, ["read"].as_slice()),
+    ] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  - user: \"{}\"", hashed(user.username()));
         let _ = writeln!(text, "    pass: \"{}\"", hashed(user.password()));
@@ -89,7 +98,10 @@ mod tests {
             api: Credentials::new("marsad", "geheim-1"),
             reader: Credentials::new("reader", "geheim-2"),
         });
-        assert!(!text.contains("geheim") && !text.contains("any") && !text.contains("publish"), "{text}");
+        assert!(
+            !text.contains("geheim") && !text.contains("any") && !text.contains("publish"),
+            "{text}"
+        );
         assert_eq!(text.matches("- user:").count(), 2);
         for off in ["rtmp", "hls", "webrtc", "srt", "moq", "pprof", "playback"] {
             assert!(text.contains(&format!("\n{off}: false\n")), "{off}");

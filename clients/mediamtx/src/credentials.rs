@@ -12,7 +12,10 @@ pub struct Credentials {
 impl Credentials {
     /// Holds both as given.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { username: username.into(), password: password.into() }
+        Self {
+            username: username.into(),
+            password: password.into(),
+        }
     }
 
     /// The user's name.

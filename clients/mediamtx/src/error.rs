@@ -47,7 +47,9 @@ impl Error {
             (401 | 403, _) => Self::Unauthorized,
             (404, Some("path not found" | "path configuration not found")) => Self::NotFound,
             (400, Some("path already exists")) => Self::AlreadyExists,
-            (400, Some(message)) => Self::Refused { message: redact(message) },
+            (400, Some(message)) => Self::Refused {
+                message: redact(message),
+            },
             (_, Some(message)) => Self::Protocol(format!("status {status}: {}", redact(message))),
             (_, None) => Self::Protocol(format!("status {status}")),
         }
@@ -124,10 +126,22 @@ mod tests {
     #[test]
     fn what_mediamtx_repeats_is_cleaned() {
         for (said, clean) in [
-            ("'rtsp://op:geheim@10.1.2.3/a' is not a valid URL", "'rtsp://***@10.1.2.3/a' is not a valid URL"),
-            ("'rtsp://op:ge@he im@10.1.2.3/a' is bad", "'rtsp://***@10.1.2.3/a' is bad"),
-            ("'rtsp://10.1.2.3/a?user=op&pw=geheim' is bad", "'rtsp://10.1.2.3/a?***' is bad"),
-            ("from rtsp://a:b@c to rtsp://d:e@f", "from rtsp://***@c to rtsp://***@f"),
+            (
+                "'rtsp://op:geheim@10.1.2.3/a' is not a valid URL",
+                "'rtsp://***@10.1.2.3/a' is not a valid URL",
+            ),
+            (
+                "'rtsp://op:ge@he im@10.1.2.3/a' is bad",
+                "'rtsp://***@10.1.2.3/a' is bad",
+            ),
+            (
+                "'rtsp://10.1.2.3/a?user=op&pw=geheim' is bad",
+                "'rtsp://10.1.2.3/a?***' is bad",
+            ),
+            (
+                "from rtsp://a:b@c to rtsp://d:e@f",
+                "from rtsp://***@c to rtsp://***@f",
+            ),
             ("token eyJhbGciOi.eyJpc3.sig_-x refused", "token *** refused"),
             ("json: unknown field \"nope\"", "json: unknown field \"nope\""),
             ("", ""),
@@ -139,13 +153,34 @@ mod tests {
     #[test]
     fn an_answer_is_classified() {
         let body = |text: &str| format!("{{\"status\":\"error\",\"error\":\"{text}\"}}").into_bytes();
-        assert!(matches!(Error::answer(401, &body("authentication error")), Error::Unauthorized));
-        assert!(matches!(Error::answer(404, &body("path not found")), Error::NotFound));
-        assert!(matches!(Error::answer(404, &body("path configuration not found")), Error::NotFound));
-        assert!(matches!(Error::answer(400, &body("path already exists")), Error::AlreadyExists));
-        assert!(matches!(Error::answer(400, &body("invalid 'forward'")), Error::Refused { .. }));
-        assert!(matches!(Error::answer(500, &body("terminated")), Error::Protocol(_)));
+        assert!(matches!(
+            Error::answer(401, &body("authentication error")),
+            Error::Unauthorized
+        ));
+        assert!(matches!(
+            Error::answer(404, &body("path not found")),
+            Error::NotFound
+        ));
+        assert!(matches!(
+            Error::answer(404, &body("path configuration not found")),
+            Error::NotFound
+        ));
+        assert!(matches!(
+            Error::answer(400, &body("path already exists")),
+            Error::AlreadyExists
+        ));
+        assert!(matches!(
+            Error::answer(400, &body("invalid 'forward'")),
+            Error::Refused { .. }
+        ));
+        assert!(matches!(
+            Error::answer(500, &body("terminated")),
+            Error::Protocol(_)
+        ));
         // A wrong address answers 404 too: no path that is missing.
-        assert!(matches!(Error::answer(404, b"404 page not found"), Error::Protocol(_)));
+        assert!(matches!(
+            Error::answer(404, b"404 page not found"),
+            Error::Protocol(_)
+        ));
     }
 }

@@ -154,7 +154,13 @@ impl fmt::Debug for PathPatch {
 /// An equal write is not free at MediaMTX: it validates all paths again (research/whip-lab.md §5).
 pub fn diff(have: &PathConfig, want: &PathConf) -> Option<PathPatch> {
     // Taken apart so that a field that is added and not compared does not compile.
-    let PathConf { source, source_fingerprint, rtsp_transport, record, record_delete_after } = want;
+    let PathConf {
+        source,
+        source_fingerprint,
+        rtsp_transport,
+        record,
+        record_delete_after,
+    } = want;
     let patch = PathPatch {
         source: (have.source != *source).then(|| source.clone()),
         // MediaMTX keeps the letters' case as given and compares without it.
@@ -164,7 +170,9 @@ pub fn diff(have: &PathConfig, want: &PathConf) -> Option<PathPatch> {
         record: (have.record != *record).then_some(*record),
         record_delete_after: record_delete_after
             .as_ref()
-            .filter(|after| seconds(after).is_none_or(|wanted| seconds(&have.record_delete_after) != Some(wanted)))
+            .filter(|after| {
+                seconds(after).is_none_or(|wanted| seconds(&have.record_delete_after) != Some(wanted))
+            })
             .cloned(),
     };
     (patch != PathPatch::default()).then_some(patch)
@@ -186,7 +194,9 @@ fn seconds(text: &str) -> Option<f64> {
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !(letter.is_ascii_digit() || letter == '.'))?;
         let (number, unit) = rest.split_at(digits);
-        let letters = unit.find(|letter: char| letter.is_ascii_digit()).unwrap_or(unit.len());
+        let letters = unit
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(unit.len());
         let (unit, next) = unit.split_at(letters);
         let factor = match unit {
             "d" => 86_400.0,
@@ -215,7 +225,10 @@ pub struct ForwardEntry {
 impl ForwardEntry {
     /// An entry that publishes to `dest` with `token`.
     pub fn whip(dest: impl Into<String>, token: impl Into<String>) -> Self {
-        Self { dest: dest.into(), whip_bearer_token: token.into() }
+        Self {
+            dest: dest.into(),
+            whip_bearer_token: token.into(),
+        }
     }
 }
 
@@ -256,7 +269,10 @@ mod tests {
     #[test]
     fn nothing_is_written_when_nothing_differs() {
         assert_eq!(diff(&had(&wanted()), &wanted()), None);
-        let unsaid = PathConf { record_delete_after: None, ..wanted() };
+        let unsaid = PathConf {
+            record_delete_after: None,
+            ..wanted()
+        };
         assert_eq!(diff(&had(&wanted()), &unsaid), None);
     }
 
@@ -264,11 +280,46 @@ mod tests {
     fn only_fields_that_differ_are_written_and_never_forward() {
         let have = had(&wanted());
         for (want, fields, interrupts) in [
-            (PathConf { source: "rtsp://10.1.2.3:554/sub".into(), ..wanted() }, "source", true),
-            (PathConf { source_fingerprint: "cd".into(), ..wanted() }, "sourceFingerprint", true),
-            (PathConf { rtsp_transport: RtspTransport::Udp, ..wanted() }, "rtspTransport", true),
-            (PathConf { record: true, ..wanted() }, "record", false),
-            (PathConf { record_delete_after: Some("24h".into()), ..wanted() }, "recordDeleteAfter", false),
+            (
+                PathConf {
+                    source: "rtsp://10.1.2.3:554/sub".into(),
+                    ..wanted()
+                },
+                "source",
+                true,
+            ),
+            (
+                PathConf {
+                    source_fingerprint: "cd".into(),
+                    ..wanted()
+                },
+                "sourceFingerprint",
+                true,
+            ),
+            (
+                PathConf {
+                    rtsp_transport: RtspTransport::Udp,
+                    ..wanted()
+                },
+                "rtspTransport",
+                true,
+            ),
+            (
+                PathConf {
+                    record: true,
+                    ..wanted()
+                },
+                "record",
+                false,
+            ),
+            (
+                PathConf {
+                    record_delete_after: Some("24h".into()),
+                    ..wanted()
+                },
+                "recordDeleteAfter",
+                false,
+            ),
         ] {
             let patch = diff(&have, &want).unwrap();
             assert_eq!(patch.fields(), [fields]);
@@ -280,9 +331,13 @@ mod tests {
 
     #[test]
     fn times_are_compared_by_value() {
-        for (text, value) in
-            [("72h", Some(259_200.0)), ("3d", Some(259_200.0)), ("72h0m0s", Some(259_200.0)), ("1m30s", Some(90.0)), ("x", None)]
-        {
+        for (text, value) in [
+            ("72h", Some(259_200.0)),
+            ("3d", Some(259_200.0)),
+            ("72h0m0s", Some(259_200.0)),
+            ("1m30s", Some(90.0)),
+            ("x", None),
+        ] {
             assert_eq!(seconds(text), value, "{text}");
         }
     }

@@ -112,7 +112,14 @@ struct RawTrack {
 
 impl From<RawPath> for PathState {
     fn from(raw: RawPath) -> Self {
-        let RawPath { name, available, available_time, tracks2, readers, inbound_bytes } = raw;
+        let RawPath {
+            name,
+            available,
+            available_time,
+            tracks2,
+            readers,
+            inbound_bytes,
+        } = raw;
         Self {
             name,
             available,
@@ -127,14 +134,25 @@ impl From<RawPath> for PathState {
 impl From<RawTrack> for Track {
     fn from(raw: RawTrack) -> Self {
         let props = raw.codec_props;
-        let pixels = |key| props.get(key).and_then(Value::as_u64).and_then(|size| size.try_into().ok());
+        let pixels = |key| {
+            props
+                .get(key)
+                .and_then(Value::as_u64)
+                .and_then(|size| size.try_into().ok())
+        };
         // A profile is a word for H.264 and a number for AV1.
         let word = |key| match props.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        Self { width: pixels("width"), height: pixels("height"), profile: word("profile"), level: word("level"), codec: raw.codec }
+        Self {
+            width: pixels("width"),
+            height: pixels("height"),
+            profile: word("profile"),
+            level: word("level"),
+            codec: raw.codec,
+        }
     }
 }
 
@@ -183,10 +201,22 @@ mod tests {
         )
         .unwrap();
         let path = PathState::from(raw);
-        assert_eq!((path.available, path.inbound_bytes, path.readers), (true, 774_297, 0));
+        assert_eq!(
+            (path.available, path.inbound_bytes, path.readers),
+            (true, 774_297, 0)
+        );
         assert_eq!(path.tracks[0].profile.as_deref(), Some("Baseline"));
-        assert_eq!((path.tracks[0].width, path.tracks[0].height), (Some(1280), Some(720)));
-        assert_eq!(path.tracks[1], Track { codec: "G711".into(), ..Track::default() });
+        assert_eq!(
+            (path.tracks[0].width, path.tracks[0].height),
+            (Some(1280), Some(720))
+        );
+        assert_eq!(
+            path.tracks[1],
+            Track {
+                codec: "G711".into(),
+                ..Track::default()
+            }
+        );
         assert_eq!(path.tracks[2].profile.as_deref(), Some("0"));
         assert_eq!(path.tracks.iter().filter(|track| track.is_video()).count(), 2);
     }

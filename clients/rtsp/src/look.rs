@@ -48,6 +48,8 @@ pub(crate) struct Look {
     backwards: bool,
     b_slices: bool,
     key: Option<Duration>,
+    /// From the first frame to the first key frame: part of a group.
+    lead: Duration,
     frames: u32,
     gop: Option<(Duration, u32)>,
     gops: u32,
@@ -68,6 +70,8 @@ impl Look {
             let gop = (frame.shown.saturating_sub(before), self.frames);
             self.gops += 1;
             self.gop = self.gop.max(Some(gop));
+        } else if let Some(first) = self.first {
+            self.lead = frame.shown.saturating_sub(first);
         }
         self.frames = 1;
     }
@@ -92,11 +96,11 @@ impl Look {
 
     /// What is known now.
     pub(crate) fn end(&self, sequence: Option<&Sequence>, size: Option<(u32, u32)>) -> Inspection {
-        // Not one group was seen whole: it is at least as long as was looked since its beginning, or since ours.
+        // A group that was not seen whole is at least as long as was seen of it, before the first key frame or after the last.
         let open = self
             .key
             .or(self.first)
-            .map(|since| self.latest.saturating_sub(since));
+            .map(|since| self.latest.saturating_sub(since).max(self.lead));
         let b_frames = self.b_frames(sequence);
         let (gop, gop_frames, gop_open) = match self.gop {
             // The last group, not whole, may be the longest: a camera that stretches its groups while nothing moves.
@@ -173,6 +177,8 @@ mod tests {
             (seen.gop, seen.gop_frames, seen.gop_open),
             (Some(Duration::from_millis(8900)), None, true)
         );
+        let amid = look(&[vec![('P', 0)], group(50, 20)].concat()).end(None, None);
+        assert_eq!((amid.gop, amid.gop_open), (Some(Duration::from_secs(5)), true));
         let without_key = look(&[('P', 0), ('P', 70)]).end(None, None);
         assert_eq!(
             (without_key.gop, without_key.gop_open),

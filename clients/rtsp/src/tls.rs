@@ -81,7 +81,8 @@ fn reason(error: &TlsError) -> String {
         TlsError::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
             "the certificate is not valid yet".to_owned()
         }
-        TlsError::InvalidCertificate(Bad::UnknownIssuer) => {
+        // A bad signature is that of another authority of the same name.
+        TlsError::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
             "the certificate is of no trusted authority".to_owned()
         }
         error => error.to_string(),

@@ -10,9 +10,9 @@ use super::BootstrapError;
 use crate::random;
 
 /// Key of LiveKit's API, for `streams` and for LiveKit itself.
-pub const LIVEKIT: &str = "marsad-livekit";
+pub(crate) const LIVEKIT: &str = "marsad-livekit";
 /// Key that signs people's tokens.
-pub const JWT: &str = "marsad-jwt";
+pub(crate) const JWT: &str = "marsad-jwt";
 /// Bits of the signing key: the size that RS256 demands at least (RFC 7518 §3.3).
 const RSA_BITS: usize = 2048;
 

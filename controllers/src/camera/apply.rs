@@ -8,7 +8,7 @@ use crate::fleet::{Fleet, Shard};
 
 /// A path could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
+pub(crate) enum ApplyError {
     /// The shard has no address now; its observer wakes the camera when it has.
     #[error("shard {0} has no address")]
     NoAddress(String),
@@ -29,7 +29,7 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// When MediaMTX refuses or is away.
-pub async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -> Result<bool, ApplyError> {
+pub(crate) async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -> Result<bool, ApplyError> {
     let client = shard
         .client
         .as_ref()

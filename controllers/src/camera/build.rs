@@ -9,7 +9,7 @@ use crate::fleet::path_name;
 
 /// A path as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedPath {
+pub(crate) struct WantedPath {
     /// `{namespace}/{name}/main` or `/sub`.
     pub name: String,
     /// Its fields, all but `forward`, which is another writer's (contracts.md 13a).
@@ -19,7 +19,7 @@ pub struct WantedPath {
 /// The camera's URL can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("spec.stream.{field} is not a URL: {source}")]
-pub struct BuildError {
+pub(crate) struct BuildError {
     field: &'static str,
     #[source]
     source: url::ParseError,
@@ -29,7 +29,7 @@ pub struct BuildError {
 ///
 /// # Errors
 /// When a URL passes the schema's pattern but is none to the parser.
-pub fn build(camera: &ValidCamera) -> Result<Vec<WantedPath>, BuildError> {
+pub(crate) fn build(camera: &ValidCamera) -> Result<Vec<WantedPath>, BuildError> {
     camera
         .streams
         .iter()

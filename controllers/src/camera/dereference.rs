@@ -14,7 +14,7 @@ const SECRET_TYPE: &str = "marsad.dev/camera-credentials";
 
 /// What was found.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub(crate) struct Found {
     /// Its CameraSource.
     pub source: Option<Arc<CameraSource>>,
     /// Its IngestPool.
@@ -25,7 +25,7 @@ pub struct Found {
 
 /// User and password at the camera.
 #[derive(Debug, Clone)]
-pub enum Login {
+pub(crate) enum Login {
     /// The camera asks for none.
     None,
     /// As in the Secret.
@@ -43,7 +43,7 @@ pub enum Login {
 /// The API server could not be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("can't read Secret {name}: {source}")]
-pub struct ReadError {
+pub(crate) struct ReadError {
     name: String,
     #[source]
     source: Box<kube::Error>,
@@ -53,7 +53,7 @@ pub struct ReadError {
 ///
 /// # Errors
 /// When the API server is away.
-pub async fn dereference(context: &Context, camera: &Camera) -> Result<Found, ReadError> {
+pub(crate) async fn dereference(context: &Context, camera: &Camera) -> Result<Found, ReadError> {
     let namespace = camera.namespace().unwrap_or_default();
     let source = context
         .sources

@@ -10,11 +10,11 @@ use super::prober::{Diagnosis, Inspected};
 use crate::fleet::PathSeen;
 
 /// The longest group of pictures that is not a failing: a viewer waits up to one for a first picture (R0-23).
-pub const LONGEST_GOP: Duration = Duration::from_secs(4);
+pub(crate) const LONGEST_GOP: Duration = Duration::from_secs(4);
 
 /// Online or why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// True, False, or Unknown while it is being found out.
     pub status: Status,
     /// Stable reason.
@@ -35,7 +35,7 @@ impl Verdict {
 
 /// Judges the main path of a camera whose shard answers. `url` is the camera's, without credentials; a camera that is
 /// not `live` only has to send video, of whatever kind (contracts.md 2).
-pub fn judge(
+pub(crate) fn judge(
     url: &str,
     live: bool,
     path: Option<&PathSeen>,

@@ -55,7 +55,7 @@ pub struct Context {
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// What the camera refers to could not be read.
     #[error(transparent)]
     Dereference(#[from] dereference::ReadError),
@@ -95,7 +95,8 @@ pub async fn run(
     let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
     let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
     let (changed, all) = wakes(fleet.wakes());
-    let gone = forget_deleted(cameras.clone(), prober.clone());
+    let (watched, forgetful) = (cameras.clone(), prober.clone());
+    let gone = forget_deleted(&watched, &forgetful);
     let reconciler = Arc::new(Controller { context, prober });
     let work = controller::run(
         reconciler,
@@ -106,13 +107,13 @@ pub async fn run(
                 .reconcile_all_on(all)
                 .reconcile_on(probed)
                 .watches_shared_stream(sources.spec_changes(), move |source: Arc<CameraSource>| {
-                    refs(of_source.state(), |camera| {
+                    refs(&of_source.state(), |camera| {
                         camera.namespace() == source.namespace()
                             && camera.spec.source_ref.name == source.name_any()
                     })
                 })
                 .watches_shared_stream(pools.spec_changes(), move |pool: Arc<IngestPool>| {
-                    refs(of_pool.state(), |camera| {
+                    refs(&of_pool.state(), |camera| {
                         camera
                             .spec
                             .pool_ref
@@ -133,7 +134,7 @@ pub(crate) fn paths_of(camera: &Camera) -> usize {
     1 + usize::from(camera.spec.stream.substream_url.is_some())
 }
 
-fn refs(cameras: Vec<Arc<Camera>>, which: impl Fn(&Camera) -> bool) -> Vec<ObjectRef<Camera>> {
+fn refs(cameras: &[Arc<Camera>], which: impl Fn(&Camera) -> bool) -> Vec<ObjectRef<Camera>> {
     cameras
         .iter()
         .filter(|camera| which(camera))
@@ -173,7 +174,7 @@ fn wakes(
     (one, all)
 }
 
-async fn forget_deleted(cameras: Watch<Camera>, prober: Prober) {
+async fn forget_deleted(cameras: &Watch<Camera>, prober: &Prober) {
     let mut changes = std::pin::pin!(cameras.changes());
     while let Some(change) = changes.next().await {
         if let Change::Deleted(camera) = change {

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 /// Pause between two questions to a camera that stays down: two connections a minute.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// A path that was just made is given this long before the camera is asked besides.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 /// Pause before a picture that could not be read is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Longest look at a picture: two groups of pictures of 4 s, and one to find the first key frame.
@@ -26,7 +26,7 @@ const PROBES: usize = 32;
 
 /// What is known of a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Inspected {
+pub(crate) enum Inspected {
     /// Nothing yet.
     #[default]
     NotYet,
@@ -38,7 +38,7 @@ pub enum Inspected {
 
 /// What matters of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Picture {
+pub(crate) struct Picture {
     /// It has B-frames.
     pub b_frames: bool,
     /// Time between key frames, when two were seen.
@@ -47,7 +47,7 @@ pub struct Picture {
 
 /// What a camera answered when it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Diagnosis {
+pub(crate) enum Diagnosis {
     /// It was not asked yet.
     #[default]
     NotYet,
@@ -59,7 +59,7 @@ pub enum Diagnosis {
 
 /// What an inspection is good for: the path's present run on its shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub(crate) struct Run {
     /// Shard.
     pub shard: String,
     /// Since when the path is available.
@@ -80,7 +80,7 @@ struct Known {
 
 /// Probes of all cameras. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Prober {
+pub(crate) struct Prober {
     known: Arc<Mutex<HashMap<String, Known>>>,
     permits: Arc<Semaphore>,
     done: mpsc::UnboundedSender<ObjectRef<Camera>>,
@@ -88,7 +88,7 @@ pub struct Prober {
 
 impl Prober {
     /// A prober, and the stream of cameras about which something new is known.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<ObjectRef<Camera>>) {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<ObjectRef<Camera>>) {
         let (done, woken) = mpsc::unbounded_channel();
         (
             Self {
@@ -105,13 +105,19 @@ impl Prober {
     }
 
     /// Forgets a camera that is gone, held back or suspended.
-    pub fn forget(&self, key: &str) {
+    pub(crate) fn forget(&self, key: &str) {
         self.lock().remove(key);
     }
 
     /// What is known of the picture of the path's present `run`; starts a look at `source` (RTSP at the shard, with the
     /// reader's credentials) when nothing is. The camera is up: what it answered before is forgotten.
-    pub fn picture(&self, camera: &ObjectRef<Camera>, key: &str, run: Run, source: Source) -> Inspected {
+    pub(crate) fn picture(
+        &self,
+        camera: &ObjectRef<Camera>,
+        key: &str,
+        run: Run,
+        source: Source,
+    ) -> Inspected {
         let mut all = self.lock();
         let known = all.entry(key.to_owned()).or_default();
         known.diagnosis = Diagnosis::NotYet;
@@ -139,7 +145,7 @@ impl Prober {
     }
 
     /// What the camera at `source` answered; asks it when it has been down for [`PATIENCE`] and was not asked for half a minute.
-    pub fn diagnosis(&self, camera: &ObjectRef<Camera>, key: &str, source: Source) -> Diagnosis {
+    pub(crate) fn diagnosis(&self, camera: &ObjectRef<Camera>, key: &str, source: Source) -> Diagnosis {
         let now = Instant::now();
         let mut all = self.lock();
         let known = all.entry(key.to_owned()).or_default();
@@ -202,7 +208,7 @@ impl Prober {
 
 /// Where a probe looks: address and, apart from it, who may.
 #[derive(Clone)]
-pub struct Source {
+pub(crate) struct Source {
     /// RTSP URL without credentials.
     pub url: String,
     /// User and password.

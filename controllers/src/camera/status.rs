@@ -15,7 +15,7 @@ use crate::fleet::{PathSeen, path_name};
 
 /// What a pass came to.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Not touched.
     Paused,
     /// Held back.
@@ -32,7 +32,7 @@ pub enum Outcome {
 
 /// A camera whose path stands.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     /// The camera.
     pub camera: ValidCamera,
     /// The pod.
@@ -44,7 +44,7 @@ pub struct Running {
 }
 
 /// The part of `camera`'s status that this controller owns: everything but `Publishing`, which is that of `streams`.
-pub fn owned(camera: &Camera) -> Option<CameraStatus> {
+pub(crate) fn owned(camera: &Camera) -> Option<CameraStatus> {
     let mut status = camera.status.clone()?;
     status
         .conditions
@@ -53,7 +53,7 @@ pub fn owned(camera: &Camera) -> Option<CameraStatus> {
 }
 
 /// The status to write.
-pub fn status(camera: &Camera, outcome: &Outcome, now: Timestamp) -> CameraStatus {
+pub(crate) fn status(camera: &Camera, outcome: &Outcome, now: Timestamp) -> CameraStatus {
     let before = owned(camera).unwrap_or_default();
     let generation = camera.metadata.generation;
     let namespace = camera.namespace().unwrap_or_default();
@@ -255,7 +255,7 @@ fn paused(before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<
 }
 
 /// The reason that a failed probe stands for.
-pub fn reason_of(failure: &marsad_rtsp::Failure) -> Reason {
+pub(crate) fn reason_of(failure: &marsad_rtsp::Failure) -> Reason {
     use marsad_rtsp::Failure;
     match failure {
         Failure::Dns { .. } => Reason::DnsFailed,
@@ -272,7 +272,7 @@ pub fn reason_of(failure: &marsad_rtsp::Failure) -> Reason {
 }
 
 /// Why a camera is down and what to do, for people. `url` is without credentials.
-pub fn explain(url: &str, failure: &marsad_rtsp::Failure) -> String {
+pub(crate) fn explain(url: &str, failure: &marsad_rtsp::Failure) -> String {
     use marsad_rtsp::Failure;
     let way_out = match failure {
         Failure::Dns { .. } => "correct the host in spec.stream.url, or the cluster's DNS",

@@ -8,7 +8,7 @@ use super::dereference::{Found, Login};
 
 /// What is to be done with a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
+pub(crate) enum Plan {
     /// Pull it.
     Run(Box<ValidCamera>),
     /// Nothing may run; its paths are withdrawn.
@@ -19,7 +19,7 @@ pub enum Plan {
 
 /// Why a camera is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// Stable reason.
     pub reason: Reason,
     /// Names the object, the field and the way out.
@@ -34,7 +34,7 @@ pub struct Hold {
 
 /// A camera that may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValidCamera {
+pub(crate) struct ValidCamera {
     /// Namespace.
     pub namespace: String,
     /// Name.
@@ -59,7 +59,7 @@ pub struct ValidCamera {
 
 /// One RTSP stream of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// `main` or `sub`: the last part of the path's name.
     pub name: &'static str,
     /// Where it is; without credentials.
@@ -68,13 +68,13 @@ pub struct Stream {
 
 impl ValidCamera {
     /// Key in the fleet.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         crate::fleet::camera_key(&self.namespace, &self.name)
     }
 }
 
 /// Decides what to do with `camera`, given what was found about it.
-pub fn validate(camera: &Camera, found: Found) -> Plan {
+pub(crate) fn validate(camera: &Camera, found: Found) -> Plan {
     if camera
         .annotations()
         .get(labels::PAUSED)

@@ -7,7 +7,7 @@ use marsad_runtime::conditions::{Wanted, settle};
 use super::validate::Verdict;
 
 /// The status to write. A plain RTSP source has nothing to reach or to discover: Ready says it all.
-pub fn status(source: &CameraSource, verdict: &Verdict, now: Timestamp) -> CameraSourceStatus {
+pub(crate) fn status(source: &CameraSource, verdict: &Verdict, now: Timestamp) -> CameraSourceStatus {
     let ready = |status: bool, reason: Reason, message: &str| {
         Wanted::new(Type::Ready.as_str(), status, reason.as_str(), message)
     };

@@ -4,7 +4,7 @@ use marsad_crds::{CameraSource, Reason};
 
 /// What a source comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Cameras may use it.
     Serves,
     /// `spec.suspend`: its cameras are withdrawn.
@@ -14,7 +14,7 @@ pub enum Verdict {
 }
 
 /// Judges `source`.
-pub fn validate(source: &CameraSource) -> Verdict {
+pub(crate) fn validate(source: &CameraSource) -> Verdict {
     if source.spec.suspend {
         return Verdict::Suspended;
     }

@@ -5,7 +5,7 @@ use super::camera_of;
 
 /// The paths of `configured` that the shard named `shard` should not have: their camera is gone, or lives on
 /// another shard that has taken it. Paths that are not of our making are left alone.
-pub fn strays<'a>(
+pub(crate) fn strays<'a>(
     shard: &str,
     configured: impl Iterator<Item = &'a str>,
     place_of: impl Fn(&str) -> Option<String>,

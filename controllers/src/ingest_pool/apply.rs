@@ -16,7 +16,7 @@ const MANAGER: &str = "marsad/ingestpool";
 /// A child could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("can't apply {kind} {name}: {source}")]
-pub struct ApplyError {
+pub(crate) struct ApplyError {
     kind: String,
     name: String,
     #[source]
@@ -27,7 +27,7 @@ pub struct ApplyError {
 ///
 /// # Errors
 /// When the API server refuses or is away.
-pub async fn apply(client: &Client, pool: &ValidPool) -> Result<StatefulSet, ApplyError> {
+pub(crate) async fn apply(client: &Client, pool: &ValidPool) -> Result<StatefulSet, ApplyError> {
     let name = build::child_name(&pool.name);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
     let existing = secrets.get_opt(&name).await.map_err(|source| ApplyError {

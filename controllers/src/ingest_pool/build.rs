@@ -28,7 +28,7 @@ const GRACE_SECONDS: i64 = 10;
 
 /// Everything a pool consists of, to be applied in this order.
 #[derive(Debug, Clone)]
-pub struct Children {
+pub(crate) struct Children {
     /// Names the pods.
     pub service: Service,
     /// One voluntary disruption at a time.
@@ -40,12 +40,12 @@ pub struct Children {
 }
 
 /// Name of every object of the pool.
-pub fn child_name(pool: &str) -> String {
+pub(crate) fn child_name(pool: &str) -> String {
     format!("ingest-{pool}")
 }
 
 /// Labels that select the pool's pods.
-pub fn selector(pool: &str) -> BTreeMap<String, String> {
+pub(crate) fn selector(pool: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         ("app.kubernetes.io/name".to_owned(), "marsad".to_owned()),
         ("app.kubernetes.io/component".to_owned(), "mediamtx".to_owned()),
@@ -54,7 +54,7 @@ pub fn selector(pool: &str) -> BTreeMap<String, String> {
 }
 
 /// Builds the children. `config_hash` changes when the shards' configuration does, and rolls them.
-pub fn build(pool: &ValidPool, config_hash: &str) -> Children {
+pub(crate) fn build(pool: &ValidPool, config_hash: &str) -> Children {
     Children {
         service: service(pool),
         budget: budget(pool),

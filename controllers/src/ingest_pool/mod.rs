@@ -20,15 +20,15 @@ use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::Watch;
 use tokio_util::sync::CancellationToken;
 
-pub use build::child_name;
-pub use secret::PoolCredentials;
+pub(crate) use build::child_name;
+pub(crate) use secret::PoolCredentials;
 pub use validate::PoolSettings;
 
 use self::status::Outcome;
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A child could not be written.
     #[error(transparent)]
     Apply(#[from] apply::ApplyError),

@@ -13,11 +13,11 @@ use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 use crate::random;
 
 /// File that the shards read.
-pub const CONFIG_FILE: &str = "mediamtx.yml";
+pub(crate) const CONFIG_FILE: &str = "mediamtx.yml";
 
 /// A pool's credentials: one user for the API and metrics, one for reading pictures over RTSP.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PoolCredentials {
+pub(crate) struct PoolCredentials {
     /// User and password of the API.
     pub api: marsad_mediamtx::Credentials,
     /// User and password for RTSP reads.
@@ -26,7 +26,7 @@ pub struct PoolCredentials {
 
 impl PoolCredentials {
     /// New random ones.
-    pub fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         Self {
             api: marsad_mediamtx::Credentials::new("marsad", random::text(40)),
             reader: marsad_mediamtx::Credentials::new("reader", random::text(40)),
@@ -34,7 +34,7 @@ impl PoolCredentials {
     }
 
     /// Those in a Secret; none when a key is missing.
-    pub fn read(secret: &Secret) -> Option<Self> {
+    pub(crate) fn read(secret: &Secret) -> Option<Self> {
         let text = |key: &str| {
             let bytes = &secret.data.as_ref()?.get(key)?.0;
             String::from_utf8(bytes.clone())
@@ -55,7 +55,7 @@ impl std::fmt::Debug for PoolCredentials {
 }
 
 /// The Secret and the hash of what the shards read of it.
-pub fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret, String) {
+pub(crate) fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret, String) {
     let config = marsad_mediamtx::render_config(&marsad_mediamtx::ServerConfig {
         api_port: API_PORT,
         metrics_port: METRICS_PORT,

@@ -10,7 +10,7 @@ use super::validate::{Invalid, ValidPool};
 
 /// What a pass came to.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The objects stand; this is the StatefulSet.
     Applied(Box<ValidPool>, Box<StatefulSet>),
     /// The pool can't be built.
@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 /// The status to write. Ready when every shard serves and runs the present configuration (contracts.md 2).
-pub fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> IngestPoolStatus {
+pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> IngestPoolStatus {
     let before = pool
         .status
         .as_ref()

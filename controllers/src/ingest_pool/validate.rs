@@ -18,7 +18,7 @@ pub struct PoolSettings {
 
 /// A pool that can be built; nothing else can be given to `build`.
 #[derive(Debug, Clone)]
-pub struct ValidPool {
+pub(crate) struct ValidPool {
     /// Name of the pool.
     pub name: String,
     /// Namespace of the release.
@@ -37,7 +37,7 @@ pub struct ValidPool {
 
 /// Why a pool is not built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub(crate) enum Invalid {
     /// Pools count in the release's namespace only.
     #[error(
         "IngestPools count only in namespace {expected}: delete this one and make it there (metadata.namespace is {found})"
@@ -57,7 +57,7 @@ pub enum Invalid {
 ///
 /// # Errors
 /// When it can't be built, with the field and the way out.
-pub fn validate(pool: &IngestPool, settings: &PoolSettings) -> Result<ValidPool, Invalid> {
+pub(crate) fn validate(pool: &IngestPool, settings: &PoolSettings) -> Result<ValidPool, Invalid> {
     let found = pool.namespace().unwrap_or_default();
     if found != settings.namespace {
         return Err(Invalid::WrongNamespace {

@@ -1,0 +1,161 @@
+//! Real streams: MediaMTX as the camera, and as the shard that pulls it.
+
+#[path = "../../mediamtx/tests/engines/mod.rs"]
+mod engines;
+
+use std::time::{Duration, Instant};
+
+use engines::{Camera, MediaMtx, Video, until};
+use marsad_mediamtx::{PathConf, RtspTransport};
+use marsad_rtsp::{Credentials, Failure, Inspection, diagnose, inspect};
+
+const PATIENT: Duration = Duration::from_secs(20);
+const PATH: &str = "police/szr-12/main";
+
+/// A shard that pulls `video`, when it has it.
+async fn pulled(video: Video) -> (Camera, MediaMtx, Credentials) {
+    let (camera, server) = tokio::join!(Camera::sending(video), MediaMtx::start());
+    let client = server.client();
+    client
+        .add_path(PATH, &PathConf::pull(camera.rtsp("cam"), RtspTransport::Tcp))
+        .await
+        .unwrap();
+    until("the path to be available", || async {
+        client.get_path(PATH).await.unwrap().filter(|path| path.available)
+    })
+    .await;
+    let reader = Credentials::new(server.config.reader.username(), server.config.reader.password());
+    (camera, server, reader)
+}
+
+async fn seen(video: Video, longest: Duration) -> Inspection {
+    let (_camera, server, reader) = pulled(video).await;
+    let begun = Instant::now();
+    let seen = inspect(&server.rtsp(PATH), Some(&reader), longest).await.unwrap();
+    println!("inspected in {:?}: {seen:?}", begun.elapsed());
+    seen
+}
+
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn a_good_stream_is_seen_as_it_is() {
+    let seen = seen(Video::WithSound, PATIENT).await;
+    assert_eq!(
+        seen,
+        Inspection {
+            codec: "H264".into(),
+            profile: Some("ConstrainedBaseline".into()),
+            width: Some(320),
+            height: Some(180),
+            b_frames: false,
+            gop: Some(Duration::from_secs(1)),
+            gop_frames: Some(25),
+            gop_open: false,
+        }
+    );
+}
+
+/// MediaMTX refuses to publish such a stream (research/whip-lab.md §2e).
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn b_frames_are_seen() {
+    let seen = seen(Video::BFrames, PATIENT).await;
+    assert!(seen.b_frames, "{seen:?}");
+    assert_eq!(seen.profile.as_deref(), Some("High"));
+}
+
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn key_frames_far_apart_are_seen() {
+    // Read where it is published: MediaMTX gives on what it pulls from the first key frame on, here a minute away.
+    let camera = Camera::sending(Video::LongGop).await;
+    let url = camera.rtsp("cam");
+    until("the camera to send", || async {
+        diagnose(&url, None, PATIENT).await.ok()
+    })
+    .await;
+    let seen = inspect(&url, None, Duration::from_secs(6)).await.unwrap();
+    assert!(seen.gop_open && !seen.b_frames, "{seen:?}");
+    assert!(
+        seen.gop.is_some_and(|gop| gop > Duration::from_secs(4)),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn another_codec_is_named_and_not_played() {
+    let seen = seen(Video::Hevc, PATIENT).await;
+    assert_eq!(
+        (seen.codec.as_str(), seen.width, seen.height, seen.gop),
+        ("H265", Some(320), Some(180), None)
+    );
+}
+
+/// The reader's credentials are those of the shard's configuration; nobody reads without them.
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn only_the_reader_reads() {
+    let (mut camera, server, reader) = pulled(Video::Plain).await;
+    let url = server.rtsp(PATH);
+    let api = Credentials::new(server.config.api.username(), server.config.api.password());
+    let wrong = Credentials::new(server.config.reader.username(), "geheim");
+    for login in [None, Some(&api), Some(&wrong)] {
+        assert_eq!(inspect(&url, login, PATIENT).await, Err(Failure::Unauthorized));
+    }
+    assert_eq!(
+        inspect(&server.rtsp("police/other/main"), Some(&reader), PATIENT).await,
+        Err(Failure::NotFound)
+    );
+    camera.stop();
+    let client = server.client();
+    until("the path to be unavailable", || async {
+        client
+            .get_path(PATH)
+            .await
+            .unwrap()
+            .filter(|path| !path.available)
+    })
+    .await;
+    assert_eq!(
+        inspect(&url, Some(&reader), PATIENT).await,
+        Err(Failure::Status { code: 400 })
+    );
+}
+
+/// R1.1-14: a real server's digest or basic challenge is met.
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn a_real_camera_says_what_is_wrong() {
+    let mut camera = Camera::start().await;
+    assert_eq!(
+        diagnose(&camera.rtsp("cam"), None, PATIENT).await,
+        Err(Failure::NotFound)
+    );
+    camera.send("secret", Video::Plain);
+    let (user, password) = Camera::USER;
+    let (right, wrong) = (Credentials::new(user, password), Credentials::new(user, "falsch"));
+    let url = camera.rtsp("secret");
+    let described = until("the camera to send", || async {
+        diagnose(&url, Some(&right), PATIENT).await.ok()
+    })
+    .await;
+    assert_eq!(described.codec, "H264");
+    assert_eq!(diagnose(&url, None, PATIENT).await, Err(Failure::Unauthorized));
+    assert_eq!(
+        diagnose(&url, Some(&wrong), PATIENT).await,
+        Err(Failure::Unauthorized)
+    );
+    camera.send("cam", Video::Sound);
+    let sound = camera.rtsp("cam");
+    until("the sound to be there", || async {
+        (diagnose(&sound, None, PATIENT).await == Err(Failure::NoVideo)).then_some(())
+    })
+    .await;
+    camera.send("cam", Video::Hevc);
+    until("the other codec to be there", || async {
+        let codec = "H265".to_owned();
+        (diagnose(&sound, None, PATIENT).await == Err(Failure::UnsupportedCodec { codec })).then_some(())
+    })
+    .await;
+}

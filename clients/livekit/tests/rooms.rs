@@ -1,5 +1,13 @@
 //! Rooms of a real LiveKit.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 #[path = "../../mediamtx/tests/engines/mod.rs"]
 mod engines;
 

@@ -1,5 +1,13 @@
 //! Answers that a real MediaMTX gives too seldom to wait for.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 use marsad_mediamtx::{Client, Credentials, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

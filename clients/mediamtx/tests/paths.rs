@@ -1,8 +1,16 @@
 //! Paths of a real MediaMTX with the configuration of a shard.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 mod engines;
 
-use engines::{Camera, MediaMtx, Video, free_port, refuses, until};
+use engines::{Camera, MediaMtx, Video, free_port, until};
 use marsad_mediamtx::{
     Client, Credentials, Error, ForwardEntry, ForwardState, PathConf, PathState, RtspTransport, diff,
 };
@@ -214,11 +222,7 @@ async fn nobody_else_gets_in_and_secrets_stay_in() {
         assert!(matches!(error, Error::Refused { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
     }
+    // Only what a shard needs listens: API, metrics, RTSP.
     let log = server.log();
-    assert!(!log.contains("anonymous"), "{log}");
-
-    // Only what a shard needs listens.
-    for port in [1935, 8888, 8889, 8890, 9996, 9999] {
-        assert!(refuses(port) || !log.contains(&format!(":{port}")), "{port}");
-    }
+    assert_eq!(log.matches("started with listener").count(), 3, "{log}");
 }

@@ -1,5 +1,13 @@
 //! What is said of cameras that are down: scripted ones, each with one fault.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows these in test functions, not in what integration tests share"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

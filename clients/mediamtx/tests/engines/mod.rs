@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -350,9 +349,4 @@ impl LiveKit {
     pub fn whip(&self) -> String {
         format!("whip://127.0.0.1:{}/whip/v1", self.port)
     }
-}
-
-/// That a port refuses, as nobody listens there.
-pub fn refuses(port: u16) -> bool {
-    TcpStream::connect(("127.0.0.1", port)).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }

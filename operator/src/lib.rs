@@ -141,7 +141,7 @@ fn watch<K: Watched>(
     config: watcher::Config,
 ) -> Watch<K> {
     let (watch, feed) = Watch::new(api, config);
-    role.supervise(name, feed);
+    role.supervise_until_stop(name, feed);
     watch
 }
 

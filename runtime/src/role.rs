@@ -148,6 +148,21 @@ impl Role {
         });
     }
 
+    /// As [`Role::supervise`], for a task with nothing to finish: it is dropped at the stop.
+    pub fn supervise_until_stop<F, E>(&mut self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let stop = self.shutdown.clone();
+        self.supervise(name, async move {
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                end = task => end,
+            }
+        });
+    }
+
     /// Listens with the role's routes plus `/health` and `/ready` (and `/metrics` on its own port) and runs
     /// until the stop. Returns when tasks have ended or after five seconds.
     ///

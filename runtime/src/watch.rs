@@ -14,7 +14,7 @@ use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch as flag};
 
 /// What one slow subscriber may lag behind before it is given the whole store instead.
 const BACKLOG: usize = 1024;
@@ -74,6 +74,8 @@ impl<K> Clone for Told<K> {
 pub struct Watch<K: Watched> {
     store: Store<K>,
     told: broadcast::Sender<Told<K>>,
+    // kube's own `wait_until_ready` wakes only the last of several waiters (its oneshot keeps one waker).
+    listed: flag::Receiver<bool>,
 }
 
 impl<K: Watched> Clone for Watch<K> {
@@ -81,6 +83,7 @@ impl<K: Watched> Clone for Watch<K> {
         Self {
             store: self.store.clone(),
             told: self.told.clone(),
+            listed: self.listed.clone(),
         }
     }
 }
@@ -106,9 +109,11 @@ impl<K: Watched> Watch<K> {
     ) {
         let (store, mut writer) = reflector::store();
         let (told, _) = broadcast::channel(BACKLOG);
+        let (list_done, listed) = flag::channel(false);
         let watch = Self {
             store,
             told: told.clone(),
+            listed,
         };
         let task = async move {
             let mut events = pin!(events);
@@ -122,6 +127,9 @@ impl<K: Watched> Watch<K> {
                 };
                 let Some(event) = decoded(event) else { continue };
                 writer.apply_watcher_event(&event);
+                if matches!(event, watcher::Event::InitDone) {
+                    list_done.send_replace(true);
+                }
                 let message = match event {
                     watcher::Event::Apply(object) => Told::One(Change::Applied(Arc::new(object))),
                     watcher::Event::Delete(object) => Told::One(Change::Deleted(Arc::new(object))),
@@ -153,7 +161,7 @@ impl<K: Watched> Watch<K> {
     /// Resolves when the first list is complete.
     pub async fn ready(&self) {
         // An error means that the feeding task is gone; its supervisor ends the process.
-        let _ = self.store.wait_until_ready().await;
+        let _ = self.listed.clone().wait_for(|listed| *listed).await;
     }
 
     /// Every object once, then every change. Whoever is too slow, and everybody after the watch had to list
@@ -306,6 +314,19 @@ mod tests {
         watch.ready().await;
         let seen = watch.get(Some("police"), "a").unwrap();
         assert!(seen.metadata.managed_fields.as_ref().is_none_or(Vec::is_empty));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_list_wakes_all_who_wait_for_it() {
+        let (sender, watch) = scripted();
+        let waiting = futures::future::join_all((0..5).map(|_| {
+            let watch = watch.clone();
+            tokio::spawn(async move { watch.ready().await })
+        }));
+        tokio::task::yield_now().await;
+        listed(&sender, &[]);
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(1), waiting).await;
+        assert!(woken.is_ok(), "kube's own store wakes only the last");
     }
 
     #[tokio::test]

@@ -120,9 +120,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .context("no access to the Kubernetes API: give a kubeconfig or run in a pod")?;
     let api: Api<DeserializeGuard<Camera>> = Api::all(client.clone());
     let (watch, feed) = Watch::new(api, watcher::Config::default());
-    role.supervise("cameras", feed);
+    role.supervise_until_stop("cameras", feed);
     let shards = Shards::default();
-    role.supervise(
+    role.supervise_until_stop(
         "shards",
         shard_pods::run(client.clone(), args.role.pod_namespace.clone(), shards.clone()),
     );
@@ -145,10 +145,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         StreamsMetrics::new(&role.metrics),
     );
     for (name, task) in tasks(&reconciler, &shards) {
-        role.supervise(name, task);
+        role.supervise_until_stop(name, task);
     }
     let verifier = Verifier::remote(&args.jwks_url);
-    role.supervise(
+    role.supervise_until_stop(
         "readiness",
         ready_when_seen(
             reconciler.cameras.clone(),

@@ -63,6 +63,9 @@ enum Task {
         /// Leave out what needs the local cluster
         #[arg(long)]
         fast: bool,
+        /// Only this tier; may be given more than once
+        #[arg(long, value_parser = test::names(), conflicts_with = "fast")]
+        tier: Vec<String>,
     },
     /// Runs a benchmark of e2e/benches on the local cluster
     Bench {
@@ -134,7 +137,7 @@ fn run(task: Task) -> Result<()> {
         Task::Url => print(&up::url(&checkout)?),
         Task::Login => print(&person::login(&checkout)?),
         Task::Token { user, claims } => print(&person::token(&checkout, &user, claims.as_deref())?),
-        Task::Test { fast } => test::run(&checkout, fast),
+        Task::Test { fast, tier } => test::run(&checkout, fast, &tier),
         Task::Bench { name, args } => test::bench(&checkout, &name, &args),
         Task::Kubectl { args } => {
             node::required(&checkout)?;

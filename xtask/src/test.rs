@@ -30,20 +30,26 @@ type Tier = (&'static str, fn(&Checkout) -> Result<()>);
 const FAST: [Tier; 8] = [
     ("format", format),
     ("lints", lints),
-    ("generated files", generated),
+    ("generated", generated),
     ("unit", unit),
-    ("definitions on an API server", definitions),
+    ("definitions", definitions),
     ("chart", chart),
     ("dashboard", dashboard),
-    ("clients against engines", with_engines),
+    ("engines", with_engines),
 ];
 
 /// On the local cluster.
-const WHOLE: [Tier; 1] = [("end to end", end_to_end)];
+const WHOLE: [Tier; 1] = [("e2e", end_to_end)];
 
-/// Runs all tiers, also after one has failed, and says at the end which did.
-pub(crate) fn run(checkout: &Checkout, fast: bool) -> Result<()> {
+/// Names of all tiers, in their order.
+pub(crate) fn names() -> Vec<&'static str> {
+    FAST.iter().chain(&WHOLE).map(|(name, _)| *name).collect()
+}
+
+/// Runs all tiers, or those of `only`, also after one has failed, and says at the end which did.
+pub(crate) fn run(checkout: &Checkout, fast: bool, only: &[String]) -> Result<()> {
     let tiers = FAST.iter().chain(WHOLE.iter().filter(|_| !fast));
+    let tiers = tiers.filter(|(name, _)| only.is_empty() || only.iter().any(|one| one == name));
     let mut lines = Vec::new();
     let mut failed = 0;
     for (name, tier) in tiers {

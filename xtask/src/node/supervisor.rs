@@ -21,7 +21,7 @@ use crate::checkout::{Checkout, Lock, short_hash, write_atomically};
 const FORK: Duration = Duration::from_secs(10);
 
 /// How often the supervisor looks whether its checkout is still there.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs the node of `checkout` until it is told to end, or the node fails.
 pub(crate) fn run(checkout: &Checkout, kubernetes: &Path) -> Result<()> {
@@ -90,11 +90,12 @@ async fn supervise(checkout: &Checkout, kubernetes: &Path, status: &mut Status) 
     network::connect(&plan, init)?;
     drop(choosing);
     become_ready(&mut node, &mut lines, status, &state).await?;
+    let lock = supervisor_lock(checkout);
     let mut term = signal(SignalKind::terminate())?;
     tokio::select! {
         ended = node.wait() => bail!("the node ended: {}", ended?),
         _ = term.recv() => Ok(()),
-        () = abandoned(&state) => Ok(()),
+        () = abandoned(&lock) => Ok(()),
         () = relay.run(checkout.kubeconfig()) => bail!("the relay ended"),
     }
 }
@@ -155,7 +156,8 @@ fn spawn(plan: &Plan) -> Result<(Child, Reports)> {
     command
         .current_dir(&plan.state)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
     let mut node = command
         .spawn()
         .context("cannot start setpriv and unshare: install util-linux")?;
@@ -207,9 +209,10 @@ async fn become_ready(
     )
 }
 
-/// Returns when somebody has removed the state folder, with which nobody could run `down` any more.
-async fn abandoned(state: &Path) {
-    while state.exists() {
+/// Returns when somebody has removed the state folder, without which nobody could run `down` any more. The folder
+/// itself is no sign: the kubelet makes it anew.
+async fn abandoned(lock: &Path) {
+    while lock.exists() {
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn root(checkout: &Checkout) -> Result<PathBuf> {
     }
     let step = Step::start("engine valkey from Debian's packages");
     let _lock = Lock::wait(&checkout.cache.join("engines/.valkey.lock"), || {
-        step.at("another checkout is at it")
+        step.at("another checkout is at it");
     })?;
     if !folder.is_dir() {
         let workshop = checkout.cache.join("engines/.valkey.building");

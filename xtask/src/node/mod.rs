@@ -73,7 +73,7 @@ impl Role {
 /// Holds off another `up` or `down` of the same checkout.
 pub(crate) fn lock(checkout: &Checkout) -> Result<Lock> {
     Lock::wait(&checkout.state().join("up.lock"), || {
-        eprintln!("… waiting for another `cargo xtask` of this checkout")
+        eprintln!("… waiting for another `cargo xtask` of this checkout");
     })
 }
 

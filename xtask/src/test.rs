@@ -105,7 +105,7 @@ fn generated(_: &Checkout) -> Result<()> {
 }
 
 fn unit(checkout: &Checkout) -> Result<()> {
-    command::shown(&mut cargo(checkout, &["test", "--quiet"]), TIER)
+    command::shown(&mut cargo(checkout, &["test", "--quiet", "--no-fail-fast"]), TIER)
 }
 
 fn definitions(checkout: &Checkout) -> Result<()> {
@@ -194,7 +194,15 @@ fn end_to_end(checkout: &Checkout) -> Result<()> {
     // One at a time: some of them kill what others watch.
     let mut test = cargo(
         checkout,
-        &["test", "--quiet", "-p", "marsad-e2e", "--", "--test-threads=1"],
+        &[
+            "test",
+            "--quiet",
+            "--no-fail-fast",
+            "-p",
+            "marsad-e2e",
+            "--",
+            "--test-threads=1",
+        ],
     );
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }

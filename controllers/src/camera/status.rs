@@ -260,12 +260,14 @@ pub(crate) fn reason_of(failure: &marsad_rtsp::Failure) -> Reason {
     match failure {
         Failure::Dns { .. } => Reason::DnsFailed,
         Failure::Refused => Reason::ConnectionRefused,
-        Failure::ConnectTimeout => Reason::ConnectTimeout,
+        // Nothing comes back, or the camera accepts and then says nothing: it does not answer in time.
+        Failure::ConnectTimeout | Failure::Timeout => Reason::ConnectTimeout,
         Failure::Unreachable { .. } => Reason::HostUnreachable,
         Failure::Tls { .. } => Reason::TlsFailed,
         Failure::Unauthorized => Reason::Unauthorized,
         Failure::NotFound => Reason::StreamNotFound,
         Failure::NoVideo => Reason::NoVideo,
+        Failure::NoFrames => Reason::Stalled,
         Failure::UnsupportedCodec { .. } => Reason::UnsupportedCodec,
         _ => Reason::SourceUnreachable,
     }
@@ -282,6 +284,7 @@ pub(crate) fn explain(url: &str, failure: &marsad_rtsp::Failure) -> String {
         Failure::ConnectTimeout | Failure::Unreachable { .. } => {
             "the host does not answer: look at its power, its network and the firewall between"
         }
+        Failure::Timeout => "the host is there, but its RTSP service hangs: restart the camera",
         Failure::Tls { .. } => "look at the camera's certificate and spec.stream.tls.caSecretRef",
         Failure::Unauthorized => {
             "the camera wants another user or password: correct the Secret in spec.stream.credentialsSecretRef"

@@ -82,6 +82,8 @@ struct Inner {
 struct Place {
     shard: String,
     paths: usize,
+    /// The pod that it was on is gone. Another may bear the name already, with nothing on it.
+    bereft: bool,
 }
 
 impl Default for Fleet {
@@ -125,7 +127,9 @@ impl Fleet {
         capacity: usize,
     ) -> Choice {
         let mut inner = self.lock();
-        let current = inner.places.get(camera).map(|place| place.shard.clone());
+        let place = inner.places.get(camera);
+        let bereft = place.is_some_and(|place| place.bereft);
+        let current = place.map(|place| place.shard.clone());
         let current = current.as_deref().or(recorded);
         let mut loads: HashMap<&str, usize> = HashMap::new();
         for (other, place) in &inner.places {
@@ -144,16 +148,19 @@ impl Fleet {
                 capacity,
             })
             .collect();
-        let choice = choose(camera, current, paths, &candidates);
+        let choice = if bereft {
+            rehome(camera, current, paths, &candidates)
+        } else {
+            choose(camera, current, paths, &candidates)
+        };
         match &choice {
             Choice::On(shard) | Choice::Waits(shard) => {
-                inner.places.insert(
-                    camera.to_owned(),
-                    Place {
-                        shard: shard.clone(),
-                        paths,
-                    },
-                );
+                let place = Place {
+                    shard: shard.clone(),
+                    paths,
+                    bereft: bereft && matches!(choice, Choice::Waits(_)),
+                };
+                inner.places.insert(camera.to_owned(), place);
             }
             Choice::Nowhere => {
                 inner.places.remove(camera);
@@ -170,9 +177,31 @@ impl Fleet {
         }
     }
 
+    /// The pod of `shard` is gone: its cameras go to other shards at once, also when the next pod of that name comes first
+    /// (contracts.md 12).
+    fn bereave(&self, shard: &str) {
+        let mut inner = self.lock();
+        let places = inner.places.values_mut().filter(|place| place.shard == shard);
+        places.for_each(|place| place.bereft = true);
+        drop(inner);
+        self.wake(Wake::All);
+    }
+
     /// Where `camera` is.
     fn place_of(&self, camera: &str) -> Option<String> {
         self.lock().places.get(camera).map(|place| place.shard.clone())
+    }
+}
+
+/// Chooses for a camera whose shard has lost its pod: another shard, and the same only when no other has room.
+fn rehome(camera: &str, current: Option<&str>, paths: usize, candidates: &[Candidate]) -> Choice {
+    let (same, others): (Vec<Candidate>, Vec<Candidate>) = candidates
+        .iter()
+        .cloned()
+        .partition(|shard| current == Some(shard.name.as_str()));
+    match choose(camera, None, paths, &others) {
+        Choice::On(shard) => Choice::On(shard),
+        Choice::Waits(_) | Choice::Nowhere => choose(camera, current, paths, &same),
     }
 }
 
@@ -264,6 +293,32 @@ mod tests {
                 Choice::On(recorded.into())
             );
         }
+    }
+
+    #[test]
+    fn a_killed_pod_s_cameras_go_elsewhere_even_if_the_next_pod_is_quicker() {
+        let (fleet, capacity) = fleet(100, 3);
+        let place = |n: u32| fleet.place(&format!("a/{n}"), "default", None, 1, capacity);
+        let before: Vec<Choice> = (0..30).map(place).collect();
+        let dead = Choice::On("ingest-default-1".into());
+        assert!(before.contains(&dead));
+        // All shards answer again before the first camera is looked at.
+        fleet.bereave("ingest-default-1");
+        let after: Vec<Choice> = (0..30).map(place).collect();
+        assert!(!after.contains(&dead), "{after:?}");
+        for (was, is) in before.iter().zip(&after) {
+            assert!(was == is || *was == dead, "moved without need: {was:?} to {is:?}");
+        }
+        assert_eq!((0..30).map(place).collect::<Vec<_>>(), after, "moved once");
+    }
+
+    #[test]
+    fn a_killed_pod_s_cameras_stay_when_there_is_no_other_room() {
+        let (fleet, capacity) = fleet(100, 1);
+        let only = Choice::On("ingest-default-0".into());
+        assert_eq!(fleet.place("a/b", "default", None, 1, capacity), only);
+        fleet.bereave("ingest-default-0");
+        assert_eq!(fleet.place("a/b", "default", None, 1, capacity), only);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// so that a path changed by hand is put back; the list is 2.7 kB a path.
 const RELIST: Duration = Duration::from_secs(15);
 /// A shard that has not answered for this long gives its cameras away. Half of the ten seconds in which they must be Online
-/// elsewhere (contracts.md 12); a killed pod with its image present is back sooner.
+/// elsewhere (contracts.md 12). A pod that is gone is known at once (`Fleet::bereave`); this is for one that hangs or whose node is lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// The pod that bears a shard's name now.
@@ -274,7 +274,11 @@ impl Fleet {
             };
             let key = super::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
             let paths = crate::camera::paths_of(&camera);
-            inner.places.entry(key).or_insert(super::Place { shard, paths });
+            inner.places.entry(key).or_insert(super::Place {
+                shard,
+                paths,
+                bereft: false,
+            });
         }
     }
 

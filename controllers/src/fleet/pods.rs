@@ -31,6 +31,7 @@ pub async fn run(
     fleet.remember(&cameras);
     pods.ready().await;
     let mut targets: HashMap<String, watch::Sender<Option<Target>>> = HashMap::new();
+    let mut uids: HashMap<String, Option<String>> = HashMap::new();
     let mut observers: JoinSet<()> = JoinSet::new();
     let mut changes = std::pin::pin!(pods.changes());
     loop {
@@ -49,6 +50,16 @@ pub async fn run(
             Change::Deleted(_) => None,
         };
         let name = pod.name_any();
+        // A watch that was broken for a while may show the next pod without the end of the last.
+        let uid = pod.uid();
+        let last = match &change {
+            Change::Applied(_) => uids.insert(name.clone(), uid.clone()).filter(|last| *last != uid),
+            Change::Deleted(_) => uids.remove(&name),
+        };
+        if last.is_some() {
+            tracing::warn!(shard = name, "shard_pod_gone");
+            fleet.bereave(&name);
+        }
         match targets.get(&name) {
             Some(sender) => {
                 sender.send_if_modified(|current| {

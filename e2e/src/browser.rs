@@ -22,7 +22,7 @@ const ARGUMENTS: &[&str] = &[
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks",
     "--window-size=1280,800",
 ];
 
@@ -46,9 +46,21 @@ impl Browser {
     /// # Errors
     /// When they are not installed or do not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(more: &[&str]) -> Result<Self> {
         let driver = Driver::start()?;
         let profile = tempfile::tempdir()?;
-        let mut arguments: Vec<String> = ARGUMENTS.iter().map(|&argument| argument.to_owned()).collect();
+        let mut arguments: Vec<String> = ARGUMENTS
+            .iter()
+            .chain(more)
+            .map(|&argument| argument.to_owned())
+            .collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut options = json!({"args": arguments});
         if let (Ok(binary), Some(options)) = (std::env::var("CHROMIUM"), options.as_object_mut()) {

@@ -11,6 +11,8 @@ pub mod diagnostics;
 pub mod helm;
 pub mod manifests;
 pub mod page;
+pub mod report;
 pub mod scenario;
 pub mod sim;
+pub mod statistics;
 pub mod wait;

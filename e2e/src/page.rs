@@ -109,6 +109,19 @@ impl Page {
         Ok(())
     }
 
+    /// Takes the camera off the wall.
+    ///
+    /// # Errors
+    /// When it has no tile.
+    pub async fn close(&self, camera_id: &str) -> Result<()> {
+        let script =
+            "const button = document.querySelector(`[data-testid=tile][data-camera-id='${arguments[0]}'] [data-testid=tile-remove]`);
+            button?.click(); return Boolean(button);";
+        let clicked = self.browser.run(script, vec![json!(camera_id)]).await?;
+        anyhow::ensure!(clicked == json!(true), "no tile of {camera_id}");
+        Ok(())
+    }
+
     /// What the camera's tile says now.
     ///
     /// # Errors

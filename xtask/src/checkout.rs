@@ -15,6 +15,36 @@ pub(crate) struct Checkout {
     pub(crate) root: PathBuf,
     /// `${MARSAD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/marsad}`: engines and images, kept by `down`.
     pub(crate) cache: PathBuf,
+    /// How the binaries that go into images are built.
+    pub(crate) profile: Profile,
+}
+
+/// A profile of cargo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// What tests run: built with them, so that nothing is compiled twice.
+    #[default]
+    Dev,
+    /// What is shipped and what is measured.
+    Release,
+}
+
+impl Profile {
+    /// Its folder in cargo's target.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+
+    /// What makes `cargo build` use it.
+    pub(crate) const fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Dev => None,
+            Self::Release => Some("--release"),
+        }
+    }
 }
 
 impl Checkout {
@@ -50,7 +80,19 @@ impl Checkout {
         };
         let cache = std::path::absolute(&cache)?;
         fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache {}", cache.display()))?;
-        Ok(Self { root, cache })
+        Ok(Self {
+            root,
+            cache,
+            profile: Profile::default(),
+        })
+    }
+
+    /// The same checkout, with images of another build.
+    pub(crate) fn with_profile(&self, profile: Profile) -> Self {
+        Self {
+            profile,
+            ..self.clone()
+        }
     }
 
     /// Eight hexadecimal digits that are this checkout's own on this machine.
@@ -79,7 +121,9 @@ impl Checkout {
             Some(dir) => self.root.join(dir),
             None => self.root.join("target"),
         };
-        target.join("x86_64-unknown-linux-gnu/debug")
+        target
+            .join("x86_64-unknown-linux-gnu")
+            .join(self.profile.folder())
     }
 }
 

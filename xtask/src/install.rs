@@ -30,6 +30,7 @@ pub(crate) fn build(checkout: &Checkout) -> Result<()> {
         checkout,
         &["build", "--quiet", "-p", "marsad-cli", "-p", "marsad-sim"],
     );
+    build.args(checkout.profile.flag());
     command::output(&mut build, CARGO)?;
     step.done();
     Ok(())

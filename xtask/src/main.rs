@@ -20,7 +20,7 @@ mod up;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, Profile};
 use crate::cluster::Cluster;
 
 #[derive(Debug, Parser)]
@@ -31,6 +31,9 @@ enum Task {
         /// Stop at a bare node with DNS
         #[arg(long, conflicts_with = "cluster")]
         node_only: bool,
+        /// Build what is shipped instead of what tests run: slower to build, faster to run
+        #[arg(long, conflicts_with = "node_only")]
+        release: bool,
         /// Where to install: a cluster of our own, or the current context of your kubeconfig
         #[arg(long, value_enum, default_value_t = Where::Local)]
         cluster: Where,
@@ -123,11 +126,12 @@ fn run(task: Task) -> Result<()> {
         Task::Up { node_only: true, .. } => up::node_only(&checkout),
         Task::Up {
             cluster: Where::Local,
+            release,
             ..
-        } => up::up(&checkout),
+        } => up::up(&if release { shipped(&checkout) } else { checkout }),
         Task::Up { registry, helm, .. } => {
             let registry = registry.context("--cluster current needs --registry HOST/PREFIX")?;
-            install::current(&checkout, &registry, &helm)
+            install::current(&shipped(&checkout), &registry, &helm)
         }
         Task::Down => node::down(&checkout),
         Task::Kubeconfig => {
@@ -146,13 +150,20 @@ fn run(task: Task) -> Result<()> {
             Err(error).context("cannot run kubectl")
         }
         Task::Images => {
+            let checkout = shipped(&checkout);
             engines::ensure(&checkout, &engines::ALL)?;
+            install::build(&checkout)?;
             print(&images::stage(&checkout)?.display().to_string())
         }
         Task::Engines => engines::ensure(&checkout, &engines::ALL),
         Task::Generate { check } => generate::run(check),
         Task::Node(role) => role.play(),
     }
+}
+
+/// The checkout with images as they are shipped.
+fn shipped(checkout: &Checkout) -> Checkout {
+    checkout.with_profile(Profile::Release)
 }
 
 /// One line for a script to read; everything else that is said goes to standard error.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::checkout::{Checkout, remove_if_there};
+use crate::checkout::{Checkout, Profile, remove_if_there};
 use crate::light::ApiServer;
 use crate::{cluster, command, conform, engines, generate, install, node, packages, person, up};
 
@@ -39,7 +39,7 @@ const FAST: [Tier; 8] = [
 ];
 
 /// On the local cluster.
-const WHOLE: [Tier; 1] = [("e2e", end_to_end)];
+const WHOLE: [Tier; 2] = [("e2e", end_to_end), ("benchmarks", benchmarks)];
 
 /// Names of all tiers, in their order.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -207,21 +207,58 @@ fn end_to_end(checkout: &Checkout) -> Result<()> {
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }
 
-/// `cargo xtask bench NAME`: benchmark `e2e/benches/NAME.rs` on the local cluster.
+/// `cargo xtask bench NAME`: benchmark `e2e/benches/NAME` on the local cluster, both as they are shipped.
 pub(crate) fn bench(checkout: &Checkout, name: &str, args: &[String]) -> Result<()> {
-    let file = checkout.root.join("e2e/benches").join(format!("{name}.rs"));
-    if !file.is_file() {
-        bail!("there is no benchmark {name} ({} is not there)", file.display());
+    let all = benchmark_names(checkout)?;
+    if !all.iter().any(|one| one == name) {
+        bail!("there is no benchmark {name}; there are: {}", all.join(", "));
     }
-    packages::for_browser(checkout)?;
-    up::up(checkout)?;
-    let folder = engine_folder(checkout)?;
+    let checkout = checkout.with_profile(Profile::Release);
     let mut bench = cargo(
-        checkout,
+        &checkout,
         &["bench", "--quiet", "-p", "marsad-e2e", "--bench", name, "--"],
     );
-    bench.args(args).env("MARSAD_ENGINES", folder);
-    command::shown(on_cluster(checkout, &mut bench)?, TIER)
+    measure(&checkout, bench.args(args))
+}
+
+/// The short form of every benchmark: that it measures at all. Built as the tests are.
+fn benchmarks(checkout: &Checkout) -> Result<()> {
+    for name in benchmark_names(checkout)? {
+        let mut bench = cargo(
+            checkout,
+            &[
+                "test",
+                "--quiet",
+                "-p",
+                "marsad-e2e",
+                "--bench",
+                &name,
+                "--",
+                "--short",
+            ],
+        );
+        measure(checkout, &mut bench)?;
+    }
+    Ok(())
+}
+
+fn measure(checkout: &Checkout, bench: &mut Command) -> Result<()> {
+    packages::for_browser(checkout)?;
+    up::up(checkout)?;
+    bench
+        .env("MARSAD_ENGINES", engine_folder(checkout)?)
+        .env("MARSAD_BENCH", checkout.root.join("target/bench"));
+    command::shown(on_cluster(checkout, bench)?, TIER)
+}
+
+/// The folders of `e2e/benches`, in the order of their names.
+fn benchmark_names(checkout: &Checkout) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(checkout.root.join("e2e/benches"))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// What `e2e` reads (its lib.rs says what).
@@ -229,6 +266,8 @@ fn on_cluster<'a>(checkout: &Checkout, command: &'a mut Command) -> Result<&'a m
     node::required(checkout)?;
     engines::ensure(checkout, &[engines::HELM])?;
     Ok(command
+        // A failure says where it is by its words; sixty frames of a runtime hide them.
+        .env("RUST_LIB_BACKTRACE", "0")
         .env("KUBECONFIG", checkout.kubeconfig())
         .env("MARSAD_URL", up::url(checkout)?)
         .env("MARSAD_LOGIN", person::login(checkout)?)

@@ -38,7 +38,7 @@ export function TileBar({ cameraId, name, agency, state, maximised, onRemove }: 
         <button type="button" aria-label={size} title={size} onClick={() => wall.toggleMaximised(cameraId)}>
           {maximised ? <RestoreIcon /> : <MaximiseIcon />}
         </button>
-        <button type="button" aria-label={remove} title={remove} onClick={() => onRemove(cameraId)}>
+        <button type="button" data-testid="tile-remove" aria-label={remove} title={remove} onClick={() => onRemove(cameraId)}>
           <CloseIcon />
         </button>
       </span>

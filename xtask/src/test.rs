@@ -39,7 +39,7 @@ const FAST: [Tier; 8] = [
 ];
 
 /// On the local cluster.
-const WHOLE: [Tier; 2] = [("e2e", end_to_end), ("benchmarks", benchmarks)];
+const WHOLE: [Tier; 3] = [("node", nodes), ("e2e", end_to_end), ("benchmarks", benchmarks)];
 
 /// Names of all tiers, in their order.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -186,6 +186,22 @@ fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
         std::os::unix::fs::symlink(engine.binary(&checkout.cache, binary), &link)?;
     }
     Ok(folder)
+}
+
+/// The node itself, in checkouts of its own.
+fn nodes(checkout: &Checkout) -> Result<()> {
+    packages::for_node(checkout)?;
+    let test = [
+        "test",
+        "--quiet",
+        "-p",
+        "xtask",
+        "--test",
+        "two_checkouts",
+        "--",
+        "--ignored",
+    ];
+    command::shown(&mut cargo(checkout, &test), TIER)
 }
 
 fn end_to_end(checkout: &Checkout) -> Result<()> {

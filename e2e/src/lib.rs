@@ -1,6 +1,6 @@
 //! What tests against a real cluster share. The tests are in `tests/`, one file per failure or feature;
 //! `cargo xtask test` brings a cluster up for them and sets what they read: `KUBECONFIG`, `MARSAD_URL`,
-//! `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, and, when they are not in the PATH, `CHROMEDRIVER` and `CHROMIUM`.
+//! `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, `MARSAD_XTASK` and, when they are not in the PATH, `CHROMEDRIVER` and `CHROMIUM`.
 
 pub mod api;
 pub mod barcode;

@@ -57,9 +57,12 @@ where
         made: Arc::default(),
     };
     Box::pin(scenario.prepare()).await?;
-    let ran = AssertUnwindSafe(Box::pin(body(scenario.clone())))
-        .catch_unwind()
-        .await;
+    let body = AssertUnwindSafe(Box::pin(body(scenario.clone()))).catch_unwind();
+    let ran = tokio::select! {
+        ran = body => ran,
+        // What was made is removed then, too.
+        _ = tokio::signal::ctrl_c() => Ok(Err(anyhow::anyhow!("interrupted"))),
+    };
     let failed = !matches!(ran, Ok(Ok(())));
     let state = if failed {
         Box::pin(diagnostics::dump(&scenario.cluster, &scenario.namespace)).await

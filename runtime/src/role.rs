@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -181,6 +182,12 @@ impl Role {
             ("metrics", metrics, metrics_router),
         ] {
             let stop = self.shutdown.clone().cancelled_owned();
+            // A relayed WebSocket speaks in short messages: each would wait for the other side's delayed acknowledgement.
+            let listener = listener.tap_io(|connection| {
+                if let Err(error) = connection.set_nodelay(true) {
+                    tracing::debug!(%error, "nodelay_refused");
+                }
+            });
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             self.supervise(name, async move {
                 axum::serve(listener, service).with_graceful_shutdown(stop).await

@@ -39,7 +39,7 @@ const FAST: [Tier; 8] = [
 ];
 
 /// On the local cluster.
-const WHOLE: [Tier; 3] = [("node", nodes), ("e2e", end_to_end), ("benchmarks", benchmarks)];
+const WHOLE: [Tier; 2] = [("e2e", end_to_end), ("benchmarks", benchmarks)];
 
 /// Names of all tiers, in their order.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -188,22 +188,6 @@ fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The node itself, in checkouts of its own.
-fn nodes(checkout: &Checkout) -> Result<()> {
-    packages::for_node(checkout)?;
-    let test = [
-        "test",
-        "--quiet",
-        "-p",
-        "xtask",
-        "--test",
-        "two_checkouts",
-        "--",
-        "--ignored",
-    ];
-    command::shown(&mut cargo(checkout, &test), TIER)
-}
-
 fn end_to_end(checkout: &Checkout) -> Result<()> {
     packages::for_browser(checkout)?;
     up::up(checkout)?;
@@ -284,6 +268,7 @@ fn on_cluster<'a>(checkout: &Checkout, command: &'a mut Command) -> Result<&'a m
     Ok(command
         // A failure says where it is by its words; sixty frames of a runtime hide them.
         .env("RUST_LIB_BACKTRACE", "0")
+        .env("MARSAD_XTASK", std::env::current_exe()?)
         .env("KUBECONFIG", checkout.kubeconfig())
         .env("MARSAD_URL", up::url(checkout)?)
         .env("MARSAD_LOGIN", person::login(checkout)?)

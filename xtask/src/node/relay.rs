@@ -1,8 +1,9 @@
 //! `http://localhost:PORT`, relayed to the Service of the page: a browser takes localhost for a secure
 //! context, and a tunnel needs one port.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ const SERVICE: (&str, &str, u16) = ("marsad-system", "marsad-api", 8080);
 
 /// For finding the Service and connecting to it.
 const CONNECT: Duration = Duration::from_secs(5);
+/// For connecting to an address that is known: one on this machine, or gone.
+const KNOWN: Duration = Duration::from_secs(1);
 
 /// A listener on localhost, IPv4 and, where the machine has it, IPv6.
 pub(crate) struct Relay {
@@ -61,6 +64,7 @@ impl Relay {
         let target = Rc::new(Target {
             kubeconfig,
             client: OnceCell::new(),
+            address: Cell::new(None),
         });
         let tasks = tokio::task::LocalSet::new();
         for listener in self.listeners {
@@ -89,12 +93,30 @@ async fn on(port: u16) -> Result<Option<Vec<TcpListener>>> {
 struct Target {
     kubeconfig: PathBuf,
     client: OnceCell<Client>,
+    /// The Service's address as it was last found.
+    address: Cell<Option<IpAddr>>,
 }
 
 impl Target {
-    /// Looked up for each connection: a release that is installed anew has a new address.
+    /// At the address as it is known, else looked up: a release that is installed anew has a new one.
     async fn connect(&self) -> Result<TcpStream> {
-        let (namespace, name, port) = SERVICE;
+        let (_, _, port) = SERVICE;
+        if let Some(address) = self.address.get()
+            && let Ok(Ok(stream)) = timeout(KNOWN, TcpStream::connect((address, port))).await
+        {
+            stream.set_nodelay(true)?;
+            self.address.set(Some(address));
+            return Ok(stream);
+        }
+        let address = self.find().await?;
+        let stream = TcpStream::connect((address, port)).await?;
+        stream.set_nodelay(true)?;
+        self.address.set(Some(address));
+        Ok(stream)
+    }
+
+    async fn find(&self) -> Result<IpAddr> {
+        let (namespace, name, _) = SERVICE;
         let client = self
             .client
             .get_or_try_init(|| super::boot::client_of(&self.kubeconfig))
@@ -106,10 +128,7 @@ impl Target {
             .spec
             .and_then(|spec| spec.cluster_ip)
             .context("a Service without an address")?;
-        let address: std::net::IpAddr = address.parse().context("a headless Service")?;
-        let stream = TcpStream::connect((address, port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        address.parse().context("a headless Service")
     }
 }
 

@@ -172,7 +172,7 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
     command::shown(test.args(["--", "--ignored"]).env("MARSAD_ENGINES", folder), TIER)
 }
 
-/// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests and benchmarks.
+/// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests.
 fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
     engines::ensure(checkout, &[engines::MEDIAMTX, engines::LIVEKIT])?;
     let folder = checkout.root.join("target/engines");
@@ -245,9 +245,7 @@ fn benchmarks(checkout: &Checkout) -> Result<()> {
 fn measure(checkout: &Checkout, bench: &mut Command) -> Result<()> {
     packages::for_browser(checkout)?;
     up::up(checkout)?;
-    bench
-        .env("MARSAD_ENGINES", engine_folder(checkout)?)
-        .env("MARSAD_BENCH", checkout.root.join("target/bench"));
+    bench.env("MARSAD_BENCH", checkout.root.join("target/bench"));
     command::shown(on_cluster(checkout, bench)?, TIER)
 }
 

@@ -1,19 +1,23 @@
-//! The bare chain: MediaMTX and LiveKit as they are, beside the cluster, and a viewer without any code of ours.
+//! The bare chain: MediaMTX and LiveKit as they are, in pods of the same node and images, and a viewer without any code of
+//! ours. Not on the host: a MediaMTX in a pod offers its loopback to ICE, which from there reaches nobody, and waits 200 ms for
+//! that at each publication; on the host it does not. That is none of our code's doing, and neither chain is spared it.
 
-use std::net::{TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::Api;
+use kube::api::PostParams;
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use marsad_e2e::browser::Browser;
+use marsad_e2e::cluster::is_ready;
 use marsad_e2e::page::{Frame, Page};
+use marsad_e2e::scenario::Scenario;
 use marsad_e2e::wait;
 use serde_json::{Value, json};
 
 const KEY: &str = "bench";
-const SECRET: &str = "of a bench that listens on loopback only";
+const SECRET: &str = "of a bench whose rooms end with it, and of 32 characters";
 const VIEWER: &str = include_str!("bare.html");
 const WATCH: &str = include_str!("bare.js");
 /// livekit-client as the dashboard has it.
@@ -21,8 +25,10 @@ const LIVEKIT_CLIENT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../dashboard/node_modules/livekit-client/dist/livekit-client.umd.js"
 );
-/// How long the engines may take to pull all cameras.
-const PULLED: Duration = Duration::from_secs(30);
+/// How long the engines may take to start and to pull all cameras.
+const PULLED: Duration = Duration::from_secs(60);
+/// Of LiveKit on the node, beside the release's own: signalling, media by TCP and by UDP.
+const PORTS: [u16; 3] = [27_880, 27_881, 27_882];
 
 /// Engines, a browser, and the cameras that they pull.
 pub(crate) struct Chain {
@@ -32,84 +38,74 @@ pub(crate) struct Chain {
     whip: String,
     signalling: String,
     tries: u32,
-    _mediamtx: Process,
-    _livekit: Process,
     _folder: tempfile::TempDir,
 }
 
-struct Process(Child);
-
-impl Process {
-    fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Ok(Self(command.spawn().with_context(|| {
-            format!("{}: `cargo xtask bench` builds it", program.display())
-        })?))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Chain {
-    /// Starts the engines, pulls `cameras` (name and address), and opens a viewer. It is a file and calls MediaMTX, which is
-    /// another origin: its browser must not mind.
-    pub(crate) async fn start(cameras: &[(String, String)]) -> Result<Self> {
-        let engines = PathBuf::from(
-            std::env::var_os("MARSAD_ENGINES")
-                .context("MARSAD_ENGINES: run this by `cargo xtask bench live`")?,
-        );
-        let folder = tempfile::tempdir()?;
-        let ([api, rtsp, livekit], media) = free_ports()?;
+    /// Starts the engines in the scenario's namespace, pulls `cameras` (name and address), and opens a viewer. It is a file and
+    /// calls MediaMTX, which is another origin: its browser must not mind.
+    pub(crate) async fn start(test: &Scenario, cameras: &[(String, String)]) -> Result<Self> {
+        let livekit = release_pod(test, "livekit").await?;
+        let node = livekit
+            .status
+            .as_ref()
+            .and_then(|status| status.host_ip.clone())
+            .context("LiveKit's node")?;
+        let [signal, tcp, udp] = PORTS;
         let paths: serde_json::Map<String, Value> = cameras
             .iter()
             .map(|(name, url)| (name.clone(), json!({"source": url, "rtspTransport": "tcp"})))
             .collect();
+        let anybody = json!([{
+            "user": "any", "pass": "", "ips": [],
+            "permissions": [{"action": "api"}, {"action": "read"}, {"action": "publish"}],
+        }]);
         // JSON is YAML. What is left out is research/whip-lab.md's: every protocol but RTSP off.
         let mediamtx = json!({
-            "logLevel": "error", "api": true, "apiAddress": format!("127.0.0.1:{api}"),
-            "rtspTransports": ["tcp"], "rtspAddress": format!("127.0.0.1:{rtsp}"),
+            "logLevel": "error", "api": true, "apiAddress": ":9997", "authInternalUsers": anybody,
+            "rtspTransports": ["tcp"], "rtspAddress": ":8554",
             "rtmp": false, "hls": false, "webrtc": false, "srt": false, "moq": false, "paths": paths,
         });
         let rooms = json!({
-            "port": livekit, "bind_addresses": ["127.0.0.1"], "keys": {KEY: SECRET}, "logging": {"level": "error"},
+            "port": signal, "keys": {KEY: SECRET}, "logging": {"level": "error"},
             "rtc": {
-                "tcp_port": 0, "udp_port": media, "use_external_ip": false, "node_ip": "127.0.0.1",
-                "enable_loopback_candidate": true, "interfaces": {"includes": ["lo"]},
+                "tcp_port": tcp, "udp_port": udp, "use_external_ip": false, "node_ip": node,
+                "ips": {"includes": [format!("{node}/32")]},
             },
         });
-        let write = |name: &str, text: String| -> Result<String> {
-            let file = folder.path().join(name);
-            std::fs::write(&file, text)?;
-            Ok(file.display().to_string())
-        };
-        let mediamtx = write("mediamtx.yml", mediamtx.to_string())?;
-        let rooms = write("livekit.yaml", rooms.to_string())?;
-        let viewer = write("viewer.html", VIEWER.to_owned())?;
-        std::fs::copy(LIVEKIT_CLIENT, folder.path().join("livekit-client.umd.js")).context(LIVEKIT_CLIENT)?;
+        let files = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bare"},
+            "data": {"mediamtx.yml": mediamtx.to_string(), "livekit.yaml": rooms.to_string()},
+        });
+        let maps: Api<ConfigMap> = Api::namespaced(test.cluster.client.clone(), &test.namespace);
+        maps.create(&PostParams::default(), &serde_json::from_value(files)?)
+            .await?;
+        let engine = release_pod(test, "mediamtx").await?;
+        let shard = start(test, "bare-mediamtx", &engine, false, &["/config/mediamtx.yml"]).await?;
+        start(
+            test,
+            "bare-livekit",
+            &livekit,
+            true,
+            &["--config", "/config/livekit.yaml"],
+        )
+        .await?;
 
+        let folder = tempfile::tempdir()?;
+        let viewer = folder.path().join("viewer.html");
+        std::fs::write(&viewer, VIEWER)?;
+        std::fs::copy(LIVEKIT_CLIENT, folder.path().join("livekit-client.umd.js")).context(LIVEKIT_CLIENT)?;
         let chain = Self {
-            _mediamtx: Process::start(&engines.join("mediamtx"), &[&mediamtx])?,
-            _livekit: Process::start(&engines.join("livekit-server"), &["--config", &rooms])?,
             page: Page::of(Browser::start_with(&["--disable-web-security"]).await?),
             http: reqwest::Client::new(),
-            api: format!("http://127.0.0.1:{api}/v3"),
-            whip: format!("whip://127.0.0.1:{livekit}/whip/v1"),
-            signalling: format!("ws://127.0.0.1:{livekit}"),
+            api: format!("http://{shard}:9997/v3"),
+            whip: format!("whip://{node}:{signal}/whip/v1"),
+            signalling: format!("ws://{node}:{signal}"),
             tries: 0,
             _folder: folder,
         };
         wait::answer("the bare LiveKit answers", PULLED, async || {
-            let url = format!("http://127.0.0.1:{livekit}/");
+            let url = format!("http://{node}:{signal}/");
             chain.http.get(url).send().await?.error_for_status()?;
             Ok(())
         })
@@ -128,7 +124,8 @@ impl Chain {
             Ok(())
         })
         .await?;
-        chain.page.browser().goto(&format!("file://{viewer}")).await?;
+        let viewer = format!("file://{}", viewer.display());
+        chain.page.browser().goto(&viewer).await?;
         Ok(chain)
     }
 
@@ -237,13 +234,39 @@ fn token(identity: &str, grants: VideoGrants) -> Result<String> {
     Ok(token.to_jwt()?)
 }
 
-/// Three TCP ports and a UDP port that nobody has.
-fn free_ports() -> Result<([u16; 3], u16)> {
-    let tcp = || TcpListener::bind(("127.0.0.1", 0));
-    // All held at once, so that no two are the same.
-    let held = [tcp()?, tcp()?, tcp()?];
-    let [a, b, c] = &held;
-    let port = |listener: &TcpListener| Ok::<_, anyhow::Error>(listener.local_addr()?.port());
-    let media = UdpSocket::bind(("127.0.0.1", 0))?;
-    Ok(([port(a)?, port(b)?, port(c)?], media.local_addr()?.port()))
+/// A pod of the release.
+async fn release_pod(test: &Scenario, component: &str) -> Result<Pod> {
+    let pods = test.cluster.pods_of(component).await?;
+    let ready = pods.into_iter().find(is_ready);
+    ready.with_context(|| format!("no pod of {component} is Ready"))
+}
+
+/// Starts a pod with the image of `like`, and returns its address.
+async fn start(
+    test: &Scenario,
+    name: &str,
+    like: &Pod,
+    host_network: bool,
+    arguments: &[&str],
+) -> Result<String> {
+    let containers = like.spec.as_ref().map(|spec| spec.containers.as_slice());
+    let image = containers
+        .and_then(|all| all.first()?.image.clone())
+        .context("image")?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {
+            "hostNetwork": host_network, "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1,
+            "containers": [{
+                "name": "engine", "image": image, "imagePullPolicy": "IfNotPresent", "args": arguments,
+                "volumeMounts": [{"name": "config", "mountPath": "/config"}],
+            }],
+            "volumes": [{"name": "config", "configMap": {"name": "bare"}}],
+        },
+    });
+    let pods: Api<Pod> = Api::namespaced(test.cluster.client.clone(), &test.namespace);
+    pods.create(&PostParams::default(), &serde_json::from_value(pod)?)
+        .await?;
+    let started = wait::object(&pods, name, "Ready", PULLED, is_ready).await?;
+    started.status.and_then(|status| status.pod_ip).context("address")
 }

@@ -53,7 +53,7 @@ struct Options {
 async fn main() -> Result<()> {
     let options = Options::parse();
     scenario("bench", |test| async move {
-        let mut bench = Bench::prepare(test).await?;
+        let mut bench = Box::pin(Bench::prepare(test)).await?;
         bench.run(&options).await
     })
     .await
@@ -106,8 +106,7 @@ impl Bench {
             test.add(&name, json!({"video": video})).await?;
             let object = camera::up(&test.cameras(), &name, Duration::from_secs(60)).await?;
             let simulated = test.simulated(&name);
-            // The bare MediaMTX is outside the cluster: by the pod's address.
-            pulled.push((name.clone(), test.sim.url_with_port(&simulated, 8554).await?));
+            pulled.push((name.clone(), test.sim.url(&simulated)));
             watched.push(Watched {
                 id: camera::id(&object)?,
                 name,
@@ -117,7 +116,7 @@ impl Bench {
         let clock = watched.pop().context("a clock")?;
         Ok(Self {
             page: Page::sign_in(&test.cluster).await?,
-            chain: Chain::start(&pulled).await?,
+            chain: Box::pin(Chain::start(&test, &pulled)).await?,
             test,
             cameras: watched,
             clock,

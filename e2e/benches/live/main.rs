@@ -41,9 +41,12 @@ struct Options {
     /// A few tries that show that it works: nothing is gated
     #[arg(long)]
     short: bool,
-    /// Pairs of tries for each first frame, at least; there are up to three times as many while the noise is too high
+    /// Pairs of tries in a round of first frames
     #[arg(long, default_value_t = 100)]
     tries: u32,
+    /// Rounds, at most: there is another while the noise is too high
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -124,18 +127,22 @@ impl Bench {
     }
 
     async fn run(&mut self, options: &Options) -> Result<()> {
-        let tries = if options.short { 4 } else { options.tries };
+        let (tries, rounds) = if options.short {
+            (4, 1)
+        } else {
+            (options.tries, options.rounds)
+        };
         // What is loaded once a page (code, decoder) is not of a first frame.
         let (ours, bare) = self.pair(0, 0, false).await?;
         ours.context("the first try of all")?;
         bare.context("the first try of all")?;
 
         let mut report = Report::new("live");
-        let off = self.first_frames(tries, false, options.short).await?;
+        let off = self.first_frames(tries, rounds, false).await?;
         report_first_frames(&mut report, "first_frame", &off)?;
 
         let holder = Holder::of(&self.test, &self.cameras, &self.chain).await?;
-        let on = self.first_frames(tries, true, options.short).await?;
+        let on = self.first_frames(tries, rounds, true).await?;
         report_first_frames(&mut report, "first_frame_on", &on)?;
         holder.release().await?;
 
@@ -149,9 +156,9 @@ impl Bench {
         report.finish(!options.short)
     }
 
-    async fn first_frames(&mut self, tries: u32, on: bool, short: bool) -> Result<Tries> {
+    async fn first_frames(&mut self, tries: u32, rounds: u32, on: bool) -> Result<Tries> {
         let mut done = Tries::default();
-        for round in 0..3 {
+        for round in 0..rounds {
             for turn in 0..tries {
                 let index = usize::try_from(turn)? % self.cameras.len();
                 // The golden ratio's steps: spread evenly, and neighbours in time are far apart in phase.
@@ -171,7 +178,7 @@ impl Bench {
             }
             let noise = ratio_noise(&done.parts());
             eprintln!("{} pairs, noise {noise:.3?}", done.pairs.len());
-            if short || noise.is_some_and(|noise| noise < NOISE) {
+            if noise.is_some_and(|noise| noise < NOISE) {
                 break;
             }
         }

@@ -1,8 +1,7 @@
-//! The manager role: wires watches, fleet and controllers, nothing else.
+//! The manager role: wires watches, fleet, election and controllers, nothing else.
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,7 +13,9 @@ use marsad_controllers::ingest_pool::PoolSettings;
 use marsad_controllers::{bootstrap, camera, camera_source, ingest_pool};
 use marsad_crds::{Camera, CameraSource, IngestPool, labels};
 use marsad_runtime::backoff::Schedule;
-use marsad_runtime::controller::ControllerMetrics;
+use marsad_runtime::client;
+use marsad_runtime::controller::{ControllerMetrics, Manager};
+use marsad_runtime::election::{ElectionArgs, Elector, Fence};
 use marsad_runtime::role::{Role, RoleArgs};
 use marsad_runtime::watch::{Watch, Watched};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Args {
     #[command(flatten)]
     role: RoleArgs,
+    #[command(flatten)]
+    election: ElectionArgs,
     /// Image of the ingest engine, MediaMTX.
     #[arg(long, env = "MEDIAMTX_IMAGE")]
     mediamtx_image: String,
@@ -35,15 +38,59 @@ pub struct Args {
     default_pool_replicas: i32,
 }
 
+/// What is done by one process of several.
+#[derive(Clone)]
+struct Leader {
+    context: camera::Context,
+    settings: PoolSettings,
+    cameras: Watch<Camera>,
+    sets: Watch<StatefulSet>,
+    metrics: ControllerMetrics,
+    default_pool_replicas: i32,
+    stop: CancellationToken,
+}
+
+impl Leader {
+    /// One term: all controllers, from their beginning, until the stop.
+    async fn run(self, fence: Fence) {
+        let Self {
+            context,
+            settings,
+            cameras,
+            sets,
+            metrics,
+            default_pool_replicas,
+            stop,
+        } = self;
+        cameras.ready().await;
+        context.fleet.lead(fence.clone(), &cameras);
+        let manager = Manager {
+            metrics,
+            fence,
+            stop: stop.clone(),
+        };
+        let (client, namespace) = (context.client.clone(), settings.namespace.clone());
+        let pools = ingest_pool::run(
+            client.clone(),
+            settings,
+            context.pools.clone(),
+            sets,
+            manager.clone(),
+        );
+        let sources = camera_source::run(client.clone(), context.sources.clone(), manager.clone());
+        let cameras = camera::run(context, cameras, manager);
+        let bootstrap = bootstrapped(&client, &namespace, default_pool_replicas, &stop);
+        let _: (_, _, _, ()) = tokio::join!(pools, sources, cameras, bootstrap);
+    }
+}
+
 /// Runs the operator until it is told to stop.
 ///
 /// # Errors
 /// When a port can't be had, the cluster can't be found, or a task ends.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut role = Role::start("operator", &args.role)?;
-    let client = Client::try_default()
-        .await
-        .context("no cluster: run in one, or set KUBECONFIG")?;
+    let client = client::counted(&role.metrics).await?;
     let namespace = args.role.pod_namespace.clone();
     let metrics = ControllerMetrics::new(&role.metrics);
     let of_shards = watcher::Config::default().labels(&format!(
@@ -76,6 +123,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     );
     let fleet = Fleet::default();
     let stop = role.shutdown.clone();
+    let process = args
+        .role
+        .pod_name
+        .clone()
+        .unwrap_or_else(|| "operator".to_owned());
+    let (elector, leadership) = Elector::new(
+        client.clone(),
+        &namespace,
+        &process,
+        &args.election,
+        &role.metrics,
+    )?;
 
     role.supervise(
         "fleet",
@@ -88,42 +147,39 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             stop.clone(),
         ),
     );
-    role.supervise(
-        "controller-ingestpool",
-        ingest_pool::run(
-            client.clone(),
-            PoolSettings {
-                namespace: namespace.clone(),
-                image: args.mediamtx_image,
-                image_pull_policy: args.image_pull_policy,
-            },
-            pools.clone(),
-            sets,
-            metrics.clone(),
-            stop.clone(),
-        ),
-    );
-    role.supervise(
-        "controller-camerasource",
-        camera_source::run(client.clone(), sources.clone(), metrics.clone(), stop.clone()),
-    );
-    let context = camera::Context {
-        client: client.clone(),
-        namespace: namespace.clone(),
-        sources,
-        pools,
-        fleet,
-    };
-    role.supervise(
-        "controller-camera",
-        camera::run(context, cameras.clone(), metrics, stop.clone()),
-    );
     let readiness = role.readiness.clone();
-    role.supervise("bootstrap", async move {
-        cameras.ready().await;
+    let (known, stopped) = (cameras.clone(), stop.clone());
+    role.supervise("ready", async move {
+        // Whoever waits to lead is ready: its caches are full.
+        known.ready().await;
         readiness.set(true);
-        bootstrapped(&client, &namespace, args.default_pool_replicas, &stop).await;
-        stop.cancelled().await;
+        stopped.cancelled().await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let leader = Leader {
+        context: camera::Context {
+            client,
+            namespace: namespace.clone(),
+            sources,
+            pools,
+            fleet,
+        },
+        settings: PoolSettings {
+            namespace,
+            image: args.mediamtx_image,
+            image_pull_policy: args.image_pull_policy,
+        },
+        cameras,
+        sets,
+        metrics,
+        default_pool_replicas: args.default_pool_replicas,
+        stop: stop.clone(),
+    };
+    role.supervise("election", elector.run());
+    role.supervise("leader", async move {
+        leadership
+            .lead(stop, |fence| Box::pin(leader.clone().run(fence)))
+            .await;
         Ok::<(), std::convert::Infallible>(())
     });
     role.serve(Router::new()).await?;

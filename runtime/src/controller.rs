@@ -1,11 +1,12 @@
 //! The controller loop of every kind: bounded concurrency, a deadline on each reconcile, panics caught and
 //! counted (kube-rs lets one panic end the whole loop), per-object backoff reset on success.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
@@ -19,13 +20,15 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, Schedule};
+use crate::election::{Fence, Fenced};
+use crate::gate::{Gate, Permit};
 use crate::metrics::Metrics;
 use crate::watch::{Watch, Watched};
 
 /// No reconcile takes longer; external calls have shorter deadlines of their own.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Reconciles of one kind at a time. Writes to the API server are the limit, not the tasks (research/operators.md §4.3).
-const CONCURRENCY: u16 = 16;
+const CONCURRENCY: usize = 16;
 /// With nothing to do an object is looked at again after 30 to 60 minutes.
 const RESYNC: Duration = Duration::from_secs(3600);
 
@@ -62,6 +65,8 @@ enum Failure<E: std::error::Error + 'static> {
     Deadline,
     #[error("the reconcile panicked")]
     Panicked,
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,6 +86,7 @@ pub struct ControllerMetrics {
     reconciles: Family<Labels, Counter>,
     seconds: Family<KindLabel, Histogram>,
     failing: Family<KindLabel, Gauge>,
+    waiting: Family<KindLabel, Gauge>,
 }
 
 impl ControllerMetrics {
@@ -89,13 +95,18 @@ impl ControllerMetrics {
         Self {
             reconciles: metrics.register(
                 "marsad_reconcile",
-                "Reconciles by kind and result: ok, panic, deadline or the error's reason",
+                "Reconciles by kind and result: ok, panic, deadline, fenced or the error's reason",
                 Family::default(),
             ),
             seconds: metrics.register(
                 "marsad_reconcile_duration_seconds",
                 "Time of a reconcile, external calls included",
                 Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14))),
+            ),
+            waiting: metrics.register(
+                "marsad_reconcile_waiting_objects",
+                "Objects that wait for one of the reconciles of their kind to end",
+                Family::default(),
             ),
             failing: metrics.register(
                 "marsad_reconcile_failing_objects",
@@ -106,26 +117,51 @@ impl ControllerMetrics {
     }
 }
 
+/// What all controllers of a process are run with.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    /// Where they count.
+    pub metrics: ControllerMetrics,
+    /// The term in which they may write.
+    pub fence: Fence,
+    /// Ends them, after what is under way.
+    pub stop: CancellationToken,
+}
+
 struct Loop<R: Reconcile> {
     reconciler: Arc<R>,
     backoff: Backoff<ObjectRef<R::Kind>>,
     metrics: ControllerMetrics,
+    fence: Fence,
+    gate: Gate<ObjectRef<R::Kind>>,
+    /// What was there at the start and has had no pass yet.
+    backlog: Mutex<HashSet<ObjectRef<R::Kind>>>,
+    watch: Watch<R::Kind>,
 }
 
 impl<R: Reconcile> Loop<R> {
-    async fn pass(self: Arc<Self>, object: Arc<R::Kind>) -> Result<Action, Failure<R::Error>> {
+    async fn pass(self: Arc<Self>, queued: Arc<R::Kind>) -> Result<Action, Failure<R::Error>> {
+        let key = ObjectRef::from_obj(queued.as_ref());
+        let _permit = self.enter(&key).await;
+        // As it is now, not as it was when it got in line.
+        let Some(object) = self.watch.get(key.namespace.as_deref(), &key.name) else {
+            return Ok(Action::await_change());
+        };
         let started = Instant::now();
         let work = AssertUnwindSafe(self.reconciler.reconcile(object.clone())).catch_unwind();
-        let outcome = match tokio::time::timeout(DEADLINE, work).await {
-            Err(_) => Err(Failure::Deadline),
-            Ok(Err(_)) => Err(Failure::Panicked),
-            Ok(Ok(Err(error))) => Err(Failure::Step(error)),
-            Ok(Ok(Ok(next))) => Ok(next),
+        // kube runs a reconcile as a task of its own: the fence of the loop does not reach it in time.
+        let outcome = match self.fence.guard(tokio::time::timeout(DEADLINE, work)).await {
+            Err(fenced) => Err(Failure::Fenced(fenced)),
+            Ok(Err(_)) => Err(Failure::Deadline),
+            Ok(Ok(Err(_))) => Err(Failure::Panicked),
+            Ok(Ok(Ok(Err(error)))) => Err(Failure::Step(error)),
+            Ok(Ok(Ok(Ok(next)))) => Ok(next),
         };
         let result = match &outcome {
             Ok(_) => "ok",
             Err(Failure::Deadline) => "deadline",
             Err(Failure::Panicked) => "panic",
+            Err(Failure::Fenced(_)) => "fenced",
             Err(Failure::Step(error)) => R::reason(error),
         };
         self.metrics
@@ -147,6 +183,23 @@ impl<R: Reconcile> Loop<R> {
             Next::Change => Action::requeue(resync_of(&ObjectRef::from_obj(object.as_ref()))),
             Next::After(pause) => Action::requeue(pause),
         })
+    }
+
+    async fn enter(&self, key: &ObjectRef<R::Kind>) -> Permit<ObjectRef<R::Kind>> {
+        let waiting = self
+            .metrics
+            .waiting
+            .get_or_create_owned(&KindLabel { kind: R::NAME });
+        // A cancelled wait is seen by the next one that ends.
+        waiting.set(i64::try_from(self.gate.waiting()).unwrap_or(i64::MAX));
+        let late = lock(&self.backlog).remove(key);
+        let permit = if late {
+            self.gate.enter_late(key.clone()).await
+        } else {
+            self.gate.enter().await
+        };
+        waiting.set(i64::try_from(self.gate.waiting()).unwrap_or(i64::MAX));
+        permit
     }
 
     fn failed(&self, object: &R::Kind, error: &Failure<R::Error>) -> Action {
@@ -173,13 +226,17 @@ impl<R: Reconcile> Loop<R> {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Half to the whole of [`RESYNC`], by the object's key: spread, without a clock or a table.
 fn resync_of<K: Hash>(key: &K) -> Duration {
     let share = RandomState::new().hash_one(key) % 1000;
     RESYNC / 2 + (RESYNC / 2).mul_f64(share as f64 / 1000.0)
 }
 
-/// Runs `reconciler` over the objects of `watch` until `stop`; `triggers` adds what else it reacts to.
+/// Runs `reconciler` over the objects of `watch` until the manager's stop; `triggers` adds what else it reacts to.
 /// Waits for the first list, so that no decision is made on half a cache. Running reconciles are finished at the stop.
 ///
 /// # Errors
@@ -188,27 +245,43 @@ pub async fn run<R: Reconcile>(
     reconciler: Arc<R>,
     watch: Watch<R::Kind>,
     triggers: impl FnOnce(Controller<R::Kind>) -> Controller<R::Kind>,
-    metrics: ControllerMetrics,
-    stop: CancellationToken,
+    manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
+    let Manager { metrics, fence, stop } = manager;
     watch.ready().await;
+    let gate = Gate::new(CONCURRENCY);
+    let edits = watch.edits();
+    let known = watch.store().state();
+    let backlog = known.iter().map(|object| ObjectRef::from_obj(object.as_ref()));
     let context = Arc::new(Loop {
         reconciler,
         backoff: Backoff::new(Schedule::RECONCILE),
         metrics,
+        fence,
+        gate: gate.clone(),
+        backlog: Mutex::new(backlog.collect()),
+        watch: watch.clone(),
     });
     let controller = Controller::for_shared_stream(watch.spec_changes(), watch.store().clone())
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        // The gate bounds what runs.
+        .with_config(controller::Config::default().concurrency(0))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
-    triggers(controller)
+    let work = triggers(controller)
         .run(
             |object, context: Arc<Loop<R>>| context.pass(object),
             |object, error, context| context.failed(&object, error),
             context,
         )
         // Errors were logged and counted by the loop; an object gone from the cache is not one.
-        .for_each(|_| std::future::ready(()))
-        .await;
+        .for_each(|_| std::future::ready(()));
+    let promoted = edits.for_each(|object| {
+        gate.promote(&ObjectRef::from_obj(object.as_ref()));
+        std::future::ready(())
+    });
+    tokio::select! {
+        () = work => {}
+        () = promoted => {}
+    }
     stop.cancelled().await;
     Ok(())
 }
@@ -280,8 +353,11 @@ mod tests {
             Arc::new(Recorder { done }),
             watch,
             |controller| controller,
-            ControllerMetrics::new(&metrics),
-            stop.clone(),
+            Manager {
+                metrics: ControllerMetrics::new(&metrics),
+                fence: Fence::open(),
+                stop: stop.clone(),
+            },
         ));
         let mut seen: Vec<String> = Vec::new();
         // Virtual time: each of the three that go wrong comes back, the fine one does not (its resync is far).

@@ -1,11 +1,15 @@
 //! What kube-rs lacks and every role needs: a supervised process ([`role`]), logs and metrics
-//! ([`telemetry`], [`metrics`]), guarded and pruned watches that several controllers share ([`watch`]),
+//! ([`telemetry`], [`metrics`]), one leader among replicas ([`election`]), a counted
+//! way to the API server ([`client`]), guarded and pruned watches that several controllers share ([`watch`]),
 //! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
 //! conditions and status written only when they change meaning ([`conditions`], [`status`]).
 
 pub mod backoff;
+pub mod client;
 pub mod conditions;
 pub mod controller;
+pub mod election;
+mod gate;
 pub mod metrics;
 pub mod role;
 pub mod status;

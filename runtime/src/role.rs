@@ -230,6 +230,17 @@ fn ended_early(ended: Result<TaskEnd, tokio::task::JoinError>) -> RoleError {
     }
 }
 
+/// Reads a time such as `10s` or `1m`, for settings.
+///
+/// # Errors
+/// Says what is wrong and gives an example.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error| format!("{error}; give a time such as 10s"))?;
+    Duration::try_from(span).map_err(|_| "the time must not be negative".to_owned())
+}
+
 async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, RoleError> {
     TcpListener::bind(address)
         .await
@@ -301,6 +312,14 @@ mod tests {
         });
         stop.cancel();
         role.serve(Router::new()).await.unwrap();
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert!(duration("ten").is_err());
+        assert!(duration("-1s").is_err());
     }
 
     #[tokio::test]

@@ -192,7 +192,22 @@ impl<K: Watched> Watch<K> {
     /// Objects whose spec, labels, annotations or finalizers changed, or that are being deleted: what a kind's
     /// own controller triggers on. Its own status writes pass by unseen.
     pub fn spec_changes(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        let mut seen: HashMap<Option<String>, u64> = HashMap::new();
+        self.spec_changes_since(HashMap::new())
+    }
+
+    /// As [`Watch::spec_changes`], without what is there now.
+    pub fn edits(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
+        let known = self.store.state();
+        let prints = known
+            .iter()
+            .map(|object| (object.uid(), fingerprint(object.as_ref())));
+        self.spec_changes_since(prints.collect())
+    }
+
+    fn spec_changes_since(
+        &self,
+        mut seen: HashMap<Option<String>, u64>,
+    ) -> impl Stream<Item = Arc<K>> + Send + use<K> {
         self.changes().filter_map(move |change| {
             let object = change.object().clone();
             let news = match change {

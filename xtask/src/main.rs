@@ -66,8 +66,11 @@ enum Task {
         /// Leave out what needs the local cluster
         #[arg(long)]
         fast: bool,
+        /// The long forms too: hundreds of repetitions, every interleaving
+        #[arg(long, conflicts_with = "fast")]
+        soak: bool,
         /// Only this tier; may be given more than once
-        #[arg(long, value_parser = test::names(), conflicts_with = "fast")]
+        #[arg(long, value_parser = test::names(), conflicts_with_all = ["fast", "soak"])]
         tier: Vec<String>,
     },
     /// Runs a benchmark of e2e/benches on the local cluster
@@ -141,7 +144,14 @@ fn run(task: Task) -> Result<()> {
         Task::Url => print(&up::url(&checkout)?),
         Task::Login => print(&person::login(&checkout)?),
         Task::Token { user, claims } => print(&person::token(&checkout, &user, claims.as_deref())?),
-        Task::Test { fast, tier } => test::run(&checkout, fast, &tier),
+        Task::Test { fast, soak, tier } => {
+            let reach = match (fast, soak) {
+                (true, _) => test::Reach::Fast,
+                (_, true) => test::Reach::Soak,
+                _ => test::Reach::Whole,
+            };
+            test::run(&checkout, reach, &tier)
+        }
         Task::Bench { name, args } => test::bench(&checkout, &name, &args),
         Task::Kubectl { args } => {
             node::required(&checkout)?;

@@ -41,14 +41,35 @@ const FAST: [Tier; 8] = [
 /// On the local cluster.
 const WHOLE: [Tier; 2] = [("e2e", end_to_end), ("benchmarks", benchmarks)];
 
-/// Names of all tiers, in their order.
-pub(crate) fn names() -> Vec<&'static str> {
-    FAST.iter().chain(&WHOLE).map(|(name, _)| *name).collect()
+/// What takes long and needs no cluster.
+const SOAK: [Tier; 1] = [("soak", soak)];
+
+/// How far a run goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Without a cluster.
+    Fast,
+    /// What CI runs.
+    Whole,
+    /// The long forms too.
+    Soak,
 }
 
-/// Runs all tiers, or those of `only`, also after one has failed, and says at the end which did.
-pub(crate) fn run(checkout: &Checkout, fast: bool, only: &[String]) -> Result<()> {
-    let tiers = FAST.iter().chain(WHOLE.iter().filter(|_| !fast));
+/// Names of all tiers, in their order.
+pub(crate) fn names() -> Vec<&'static str> {
+    FAST.iter()
+        .chain(&WHOLE)
+        .chain(&SOAK)
+        .map(|(name, _)| *name)
+        .collect()
+}
+
+/// Runs all tiers within `reach`, or those of `only`, also after one has failed, and says at the end which did.
+pub(crate) fn run(checkout: &Checkout, reach: Reach, only: &[String]) -> Result<()> {
+    let named = !only.is_empty();
+    let whole = WHOLE.iter().filter(|_| named || reach != Reach::Fast);
+    let soak = SOAK.iter().filter(|_| named || reach == Reach::Soak);
+    let tiers = FAST.iter().chain(whole).chain(soak);
     let tiers = tiers.filter(|(name, _)| only.is_empty() || only.iter().any(|one| one == name));
     let mut lines = Vec::new();
     let mut failed = 0;
@@ -170,6 +191,11 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
         test.args(["-p", package]);
     }
     command::shown(test.args(["--", "--ignored"]).env("MARSAD_ENGINES", folder), TIER)
+}
+
+fn soak(checkout: &Checkout) -> Result<()> {
+    let long = ["test", "--quiet", "-p", "marsad-runtime", "--", "--ignored"];
+    command::shown(&mut cargo(checkout, &long), TIER)
 }
 
 /// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use marsad_crds::Reason;
 use marsad_runtime::conditions::Status;
 
@@ -30,6 +31,31 @@ impl Verdict {
             reason,
             message: message.into(),
         }
+    }
+
+    /// What the status says from before; none when it does not say, or in words that are not ours.
+    pub(crate) fn recorded(online: &Condition) -> Option<Self> {
+        let status = match online.status.as_str() {
+            "True" => Status::True,
+            "False" => Status::False,
+            _ => return None,
+        };
+        let reason = Reason::parse(&online.reason)?;
+        Some(Self::new(status, reason, online.message.clone()))
+    }
+
+    /// What was found `before`, while this is not found out yet: a new leader has seen no picture itself, and cameras that it takes
+    /// over must not blink. What contradicts the path as it is now is not kept.
+    pub(crate) fn or_before(self, before: Option<Self>, available: bool) -> Self {
+        if self.status != Status::Unknown {
+            return self;
+        }
+        let of_pictures = |verdict: &Self| {
+            verdict.status == Status::True || matches!(verdict.reason, Reason::BFrames | Reason::NoVideo)
+        };
+        before
+            .filter(|before| of_pictures(before) == available && before.reason != Reason::Stalled)
+            .unwrap_or(self)
     }
 }
 
@@ -232,6 +258,33 @@ mod tests {
             &Diagnosis::NotYet,
         );
         assert_eq!((verdict.status, verdict.reason), (Status::True, Reason::LiveOff));
+    }
+
+    #[test]
+    fn what_a_new_leader_takes_over_does_not_blink() {
+        let verdict = |status: Status, reason| Verdict::new(status, reason, "from before");
+        let unknown = || verdict(Status::Unknown, Reason::Connecting);
+        // (before, available, kept)
+        for (before, available, kept) in [
+            (verdict(Status::True, Reason::Online), true, true),
+            (verdict(Status::True, Reason::GopTooLong), true, true),
+            (verdict(Status::False, Reason::BFrames), true, true),
+            (verdict(Status::False, Reason::Unauthorized), false, true),
+            (verdict(Status::True, Reason::Online), false, false),
+            (verdict(Status::False, Reason::Unauthorized), true, false),
+            (verdict(Status::False, Reason::BFrames), false, false),
+            (verdict(Status::False, Reason::Stalled), false, false),
+        ] {
+            let wanted = if kept { before.clone() } else { unknown() };
+            assert_eq!(unknown().or_before(Some(before), available), wanted);
+        }
+        let found = verdict(Status::False, Reason::BFrames);
+        let before = verdict(Status::True, Reason::Online);
+        assert_eq!(
+            found.clone().or_before(Some(before), true),
+            found,
+            "what is known counts"
+        );
     }
 
     #[test]

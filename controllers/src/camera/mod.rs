@@ -18,15 +18,14 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::{Camera, CameraSource, IngestPool, labels};
-use marsad_runtime::conditions::Status;
-use marsad_runtime::controller::{self, ControllerMetrics, Next, Reconcile};
+use marsad_runtime::conditions::{Status, find};
+use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::{Change, Watch};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio_util::sync::CancellationToken;
 
-use self::judge::judge;
+use self::judge::{Verdict, judge};
 use self::prober::{Diagnosis, Inspected, Prober, Run, Source};
 use self::status::{Outcome, Running};
 use self::validate::{Plan, ValidCamera};
@@ -75,15 +74,14 @@ struct Controller {
     prober: Prober,
 }
 
-/// Runs the controller until `stop`.
+/// Runs the controller until the manager's stop.
 ///
 /// # Errors
 /// Never; the type fits [`marsad_runtime::role::Role::supervise`].
 pub async fn run(
     context: Context,
     cameras: Watch<Camera>,
-    metrics: ControllerMetrics,
-    stop: CancellationToken,
+    manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
     let (prober, mut woken) = Prober::new();
     let Context {
@@ -123,8 +121,7 @@ pub async fn run(
                     })
                 })
         },
-        metrics,
-        stop,
+        manager,
     );
     tokio::select! { done = work => done, () = gone => Ok(()) }
 }
@@ -326,7 +323,9 @@ impl Controller {
                 diagnosis = self.prober.diagnosis(&reference, &key, source);
             }
         }
-        let verdict = judge(&url, valid.live, path.as_ref(), &inspected, &diagnosis);
+        let available = path.as_ref().is_some_and(|path| path.available);
+        let verdict = judge(&url, valid.live, path.as_ref(), &inspected, &diagnosis)
+            .or_before(recorded(camera, &shard.name), available);
         Running {
             camera: valid,
             shard: shard.name.clone(),
@@ -336,9 +335,17 @@ impl Controller {
     }
 }
 
+/// What was found of the camera's picture on this shard, by whoever led then.
+fn recorded(camera: &Camera, shard: &str) -> Option<Verdict> {
+    let status = camera.status.as_ref()?;
+    if status.ingest.as_ref()?.shard.as_deref() != Some(shard) {
+        return None;
+    }
+    Verdict::recorded(find(&status.conditions, "Online")?)
+}
+
 /// One line when Online changes meaning (requirements 1.1-C).
 fn log_transition(camera: &Camera, wanted: &marsad_crds::CameraStatus) {
-    use marsad_runtime::conditions::find;
     let was = camera
         .status
         .as_ref()

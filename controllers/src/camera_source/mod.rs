@@ -8,31 +8,28 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::{CameraSource, labels};
-use marsad_runtime::controller::{self, ControllerMetrics, Next, Reconcile};
+use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::Watch;
-use tokio_util::sync::CancellationToken;
 
 struct Controller {
     client: Client,
 }
 
-/// Runs the controller until `stop`.
+/// Runs the controller until the manager's stop.
 ///
 /// # Errors
 /// Never; the type fits [`marsad_runtime::role::Role::supervise`].
 pub async fn run(
     client: Client,
     sources: Watch<CameraSource>,
-    metrics: ControllerMetrics,
-    stop: CancellationToken,
+    manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
     controller::run(
         Arc::new(Controller { client }),
         sources,
         |controller| controller,
-        metrics,
-        stop,
+        manager,
     )
     .await
 }

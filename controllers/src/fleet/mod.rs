@@ -10,8 +10,11 @@ mod stray;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use marsad_crds::Camera;
+use marsad_runtime::election::Fence;
+use marsad_runtime::watch::Watch;
 use tokio::sync::broadcast;
 
 pub use choose::{Candidate, Choice, Health, choose};
@@ -76,6 +79,8 @@ struct Inner {
     places: HashMap<String, Place>,
     /// Shards whose paths were written since their list was read.
     written: HashSet<String>,
+    /// The term in which this process may remove paths; none before it has led.
+    fence: Option<Fence>,
 }
 
 #[derive(Debug, Clone)]
@@ -169,6 +174,20 @@ impl Fleet {
         choice
     }
 
+    /// From now on this process decides where cameras are, and removes what nobody wants, for as long as `fence` holds. Where
+    /// they were under whoever led before is in their status: nothing is moved or removed for want of memory.
+    pub fn lead(&self, fence: Fence, cameras: &Watch<Camera>) {
+        let places = placed(cameras);
+        let mut inner = self.lock();
+        inner.places = places;
+        inner.fence = Some(fence);
+    }
+
+    /// The term in which paths may be removed; none when another process leads.
+    fn fence(&self) -> Option<Fence> {
+        self.lock().fence.clone().filter(Fence::holds)
+    }
+
     /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.
     pub fn withdraw(&self, camera: &str) {
         let gone = self.lock().places.remove(camera);
@@ -191,6 +210,23 @@ impl Fleet {
     fn place_of(&self, camera: &str) -> Option<String> {
         self.lock().places.get(camera).map(|place| place.shard.clone())
     }
+}
+
+/// Where cameras are by their status.
+fn placed(cameras: &Watch<Camera>) -> HashMap<String, Place> {
+    let state = cameras.store().state();
+    let places = state.iter().filter_map(|camera| {
+        let shard = camera.status.as_ref()?.ingest.as_ref()?.shard.clone()?;
+        let key = camera_key(&camera.namespace()?, &camera.name_any());
+        let paths = crate::camera::paths_of(camera);
+        let place = Place {
+            shard,
+            paths,
+            bereft: false,
+        };
+        Some((key, place))
+    });
+    places.collect()
 }
 
 /// Chooses for a camera whose shard has lost its pod: another shard, and the same only when no other has room.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use marsad_crds::Camera;
 use marsad_mediamtx as mediamtx;
 use marsad_runtime::watch::Watch;
@@ -134,7 +134,6 @@ impl Observer {
         if restarted {
             tracing::warn!(shard = self.name, started = next.started, "mediamtx_restarted");
         }
-        let unwanted = self.strays(&next);
         self.fleet.saw(&self.name, next);
         for path in news {
             if let Some((namespace, name)) = camera_of(&path) {
@@ -142,7 +141,15 @@ impl Observer {
                     .wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
             }
         }
-        for path in unwanted {
+        match self.fleet.fence() {
+            // Removed when another term begins, if then nobody wants them.
+            Some(fence) => fence.guard(self.remove_strays(&client)).await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    async fn remove_strays(&self, client: &mediamtx::Client) -> Result<(), PollError> {
+        for path in self.strays() {
             client.delete_path(&path).await?;
             self.fleet.written(&self.name);
             tracing::info!(shard = self.name, path, "path_removed");
@@ -150,7 +157,8 @@ impl Observer {
         Ok(())
     }
 
-    fn strays(&self, seen: &Seen) -> Vec<String> {
+    fn strays(&self) -> Vec<String> {
+        let seen = self.fleet.seen(&self.name);
         self.fleet.forget_absent(&self.cameras);
         strays(&self.name, seen.configs.keys().map(String::as_str), |camera| {
             self.fleet.place_of(camera)
@@ -259,27 +267,6 @@ impl Fleet {
 
     fn take_written(&self, shard: &str) -> bool {
         self.lock().written.remove(shard)
-    }
-
-    /// Takes over where cameras are from their status.
-    pub(super) fn remember(&self, cameras: &Watch<Camera>) {
-        let mut inner = self.lock();
-        for camera in cameras.store().state() {
-            let Some(shard) = camera
-                .status
-                .as_ref()
-                .and_then(|status| status.ingest.as_ref()?.shard.clone())
-            else {
-                continue;
-            };
-            let key = super::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
-            let paths = crate::camera::paths_of(&camera);
-            inner.places.entry(key).or_insert(super::Place {
-                shard,
-                paths,
-                bereft: false,
-            });
-        }
     }
 
     fn forget_absent(&self, cameras: &Watch<Camera>) {

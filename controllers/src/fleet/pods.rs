@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::observe::{Observer, Target};
 use super::{Fleet, POOL_LABEL};
 
-/// Follows the pods of `namespace` until `stop`, and removes from each shard what no camera of `cameras` wants there. Where cameras
-/// were before this process is taken from their status first, so that nothing is moved or removed for want of memory.
+/// Follows the pods of `namespace` until `stop`, also while another process leads, and removes from each shard what no camera of
+/// `cameras` wants there, while this one does ([`Fleet::lead`]).
 ///
 /// # Errors
 /// Never; the type fits [`marsad_runtime::role::Role::supervise`].
@@ -28,7 +28,6 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), String> {
     cameras.ready().await;
-    fleet.remember(&cameras);
     pods.ready().await;
     let mut targets: HashMap<String, watch::Sender<Option<Target>>> = HashMap::new();
     let mut uids: HashMap<String, Option<String>> = HashMap::new();

@@ -15,10 +15,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::{IngestPool, labels};
-use marsad_runtime::controller::{self, ControllerMetrics, Next, Reconcile};
+use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::Watch;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use build::child_name;
 pub(crate) use secret::PoolCredentials;
@@ -42,7 +41,7 @@ struct Controller {
     settings: PoolSettings,
 }
 
-/// Runs the controller until `stop`; `sets` are the StatefulSets of pools.
+/// Runs the controller until the manager's stop; `sets` are the StatefulSets of pools.
 ///
 /// # Errors
 /// Never; the type fits [`marsad_runtime::role::Role::supervise`].
@@ -51,8 +50,7 @@ pub async fn run(
     settings: PoolSettings,
     pools: Watch<IngestPool>,
     sets: Watch<StatefulSet>,
-    metrics: ControllerMetrics,
-    stop: CancellationToken,
+    manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
     let owner = |set: Arc<StatefulSet>| {
         let pool = set.labels().get(crate::fleet::POOL_LABEL)?;
@@ -62,8 +60,7 @@ pub async fn run(
         Arc::new(Controller { client, settings }),
         pools,
         move |controller| controller.watches_shared_stream(sets.touched(), owner),
-        metrics,
-        stop,
+        manager,
     )
     .await
 }

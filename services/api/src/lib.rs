@@ -18,7 +18,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use marsad_runtime::client;
 use marsad_runtime::role::{Role, RoleArgs};
 use tokio_util::sync::CancellationToken;
 
@@ -60,9 +60,7 @@ pub struct Args {
 /// When the API server's address or a setting is unusable, a port is taken, or a task ends that should not.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut role = Role::start("api", &args.role)?;
-    let client = kube::Client::try_default()
-        .await
-        .context("can't tell where the API server is")?;
+    let client = client::counted(&role.metrics).await?;
     let (cameras, feed) = Cameras::watched(client);
     let keyring = Keyring::default();
     let settings = Settings {

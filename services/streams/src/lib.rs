@@ -32,13 +32,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::StreamExt;
+use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
-use kube::{Api, Client};
 use marsad_crds::Camera;
 use marsad_identity::Verifier;
 use marsad_livekit::Tokens;
-use marsad_runtime::role::{Readiness, Role, RoleArgs};
+use marsad_runtime::client;
+use marsad_runtime::role::{Readiness, Role, RoleArgs, duration};
 use marsad_runtime::watch::{Change, Watch};
 
 use crate::camera::{CameraView, Cameras};
@@ -84,7 +85,7 @@ pub struct Args {
     )]
     pub jwks_url: String,
     /// How long a camera stays published after its last viewer left, such as 10s.
-    #[arg(long, env = "STREAM_LINGER", default_value = "10s", value_parser = linger)]
+    #[arg(long, env = "STREAM_LINGER", default_value = "10s", value_parser = duration)]
     pub linger: Duration,
 }
 
@@ -102,22 +103,13 @@ impl fmt::Debug for Args {
     }
 }
 
-fn linger(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error| format!("{error}; give a time such as 10s"))?;
-    Duration::try_from(span).map_err(|_| "the time must not be negative".to_owned())
-}
-
 /// Runs the role until it is told to stop. Forwards are left as they are: whoever comes next adopts them.
 ///
 /// # Errors
 /// When settings are unusable, a port is taken or a task ends.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut role = Role::start("streams", &args.role)?;
-    let client = Client::try_default()
-        .await
-        .context("no access to the Kubernetes API: give a kubeconfig or run in a pod")?;
+    let client = client::counted(&role.metrics).await?;
     let api: Api<DeserializeGuard<Camera>> = Api::all(client.clone());
     let (watch, feed) = Watch::new(api, watcher::Config::default());
     role.supervise_until_stop("cameras", feed);
@@ -222,14 +214,6 @@ async fn ready_when_seen(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_linger_is_a_time() {
-        assert_eq!(linger("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(linger("1m"), Ok(Duration::from_secs(60)));
-        assert!(linger("ten").is_err());
-        assert!(linger("-1s").is_err());
-    }
 
     #[test]
     fn settings_show_no_secret() {

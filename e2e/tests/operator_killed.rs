@@ -1,0 +1,126 @@
+//! The operator that leads is killed, or stopped and woken (contracts.md 13).
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use kube::ResourceExt as _;
+use kube::api::{LogParams, Patch, PatchParams};
+use marsad_crds::{Camera, ConditionType};
+use marsad_e2e::leader::{leader, leader_and_standby};
+use marsad_e2e::process::{self, Stopped};
+use marsad_e2e::scenario::{Scenario, scenario};
+use marsad_e2e::{camera, wait};
+use rustix::process::Signal;
+use serde_json::json;
+
+const UP: Duration = Duration::from_secs(30);
+/// The benchmark `failover` says how long it takes; here it must only come.
+const TAKEN_OVER: Duration = Duration::from_secs(20);
+
+/// A change that a controller must answer with a write.
+async fn edited(test: &Scenario, name: &str, display: &str) -> Result<i64> {
+    let edit = json!({"spec": {"displayName": {"en": display}}});
+    let camera = test
+        .cameras()
+        .patch(name, &PatchParams::default(), &Patch::Merge(edit))
+        .await?;
+    camera.metadata.generation.context("generation")
+}
+
+fn observed(camera: &Camera) -> Option<i64> {
+    camera.status.as_ref()?.observed_generation
+}
+
+fn online_since(camera: &Camera) -> Option<String> {
+    let online = camera::condition(camera, ConditionType::Online)?;
+    Some(online.last_transition_time.0.to_string())
+}
+
+/// One after the other: both need the only operators there are.
+#[tokio::test]
+async fn killed_and_stopped_leaders_are_replaced() -> Result<()> {
+    scenario("leader", |test| async move {
+        test.add("watched", json!({"video": "clip"})).await?;
+        let before = camera::up(&test.cameras(), "watched", UP).await?;
+        killed(&test).await?;
+        stopped(&test).await?;
+        let after = test.cameras().get("watched").await?;
+        assert!(camera::is_up(&after));
+        assert_eq!(
+            online_since(&after),
+            online_since(&before),
+            "its picture was disturbed"
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn killed(test: &Scenario) -> Result<()> {
+    let dead = leader_and_standby(&test.cluster, UP).await?;
+    process::signal(&dead.pod.uid().context("uid")?, Signal::KILL)?;
+    let generation = edited(test, "watched", "after the kill").await?;
+    wait::object(
+        &test.cameras(),
+        "watched",
+        "seen by the next leader",
+        TAKEN_OVER,
+        |camera| observed(camera) == Some(generation),
+    )
+    .await?;
+    ensure!(
+        leader(&test.cluster).await?.identity != dead.identity,
+        "the dead one leads"
+    );
+    Ok(())
+}
+
+async fn stopped(test: &Scenario) -> Result<()> {
+    let old = leader_and_standby(&test.cluster, UP).await?;
+    let pod = old.pod.name_any();
+    let restarts = restarts(test, &pod).await?;
+    let stopped = Stopped::stop(&old.pod.uid().context("uid")?)?;
+    let generation = edited(test, "watched", "while it is stopped").await?;
+    wait::object(
+        &test.cameras(),
+        "watched",
+        "seen by the next leader",
+        TAKEN_OVER,
+        |camera| observed(camera) == Some(generation),
+    )
+    .await?;
+    let new = leader(&test.cluster).await?;
+    ensure!(new.identity != old.identity, "the stopped one leads");
+    drop(stopped);
+    // It finds out by itself, stays as it is, and stands by.
+    wait::answer("the old leader is fenced", TAKEN_OVER, async || {
+        let recent = LogParams {
+            since_seconds: Some(60),
+            ..LogParams::default()
+        };
+        let log = test.cluster.pods().logs(&pod, &recent).await?;
+        ensure!(log.contains("\"fenced\""), "it has not noticed");
+        Ok(())
+    })
+    .await?;
+    let still = leader_and_standby(&test.cluster, UP).await?;
+    assert_eq!(still.identity, new.identity, "it took the lead back");
+    assert_eq!(
+        restarts_of(&test.cluster.pods().get(&pod).await?),
+        restarts,
+        "it was restarted"
+    );
+    Ok(())
+}
+
+async fn restarts(test: &Scenario, pod: &str) -> Result<i32> {
+    Ok(restarts_of(&test.cluster.pods().get(pod).await?))
+}
+
+fn restarts_of(pod: &k8s_openapi::api::core::v1::Pod) -> i32 {
+    let containers = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    containers.map_or(0, |all| all.iter().map(|one| one.restart_count).sum())
+}

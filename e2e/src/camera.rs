@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use marsad_crds::{Camera, CameraSpec, CameraStream, ConditionType, LocalizedText, NameRef, Reason};
+use serde_json::json;
 
 use crate::wait;
 
@@ -76,6 +78,32 @@ pub fn id(camera: &Camera) -> Result<String> {
 /// After `within`.
 pub async fn up(cameras: &Api<Camera>, name: &str, within: Duration) -> Result<Camera> {
     wait::object(cameras, name, "Ready and Online are True", within, is_up).await
+}
+
+/// Edits the camera, which a controller must answer with a write, and waits for that.
+///
+/// # Errors
+/// When the API server refuses the edit, or after `within`.
+pub async fn edit(cameras: &Api<Camera>, name: &str, display_name: &str, within: Duration) -> Result<Camera> {
+    let edit = json!({"spec": {"displayName": {"en": display_name}}});
+    let edited = cameras
+        .patch(name, &PatchParams::default(), &Patch::Merge(edit))
+        .await?;
+    let generation = edited.metadata.generation.context("generation")?;
+    wait::object(
+        cameras,
+        name,
+        "its controller has seen the edit",
+        within,
+        |camera| {
+            camera
+                .status
+                .as_ref()
+                .and_then(|status| status.observed_generation)
+                == Some(generation)
+        },
+    )
+    .await
 }
 
 /// Waits until the camera is Ready and not Online, for `reason`.

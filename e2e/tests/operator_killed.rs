@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{LogParams, Patch, PatchParams};
+use kube::api::LogParams;
 use marsad_crds::{Camera, ConditionType};
 use marsad_e2e::leader::{leader, leader_and_standby};
 use marsad_e2e::process::{self, Stopped};
@@ -16,20 +17,6 @@ use serde_json::json;
 const UP: Duration = Duration::from_secs(30);
 /// The benchmark `failover` says how long it takes; here it must only come.
 const TAKEN_OVER: Duration = Duration::from_secs(20);
-
-/// A change that a controller must answer with a write.
-async fn edited(test: &Scenario, name: &str, display: &str) -> Result<i64> {
-    let edit = json!({"spec": {"displayName": {"en": display}}});
-    let camera = test
-        .cameras()
-        .patch(name, &PatchParams::default(), &Patch::Merge(edit))
-        .await?;
-    camera.metadata.generation.context("generation")
-}
-
-fn observed(camera: &Camera) -> Option<i64> {
-    camera.status.as_ref()?.observed_generation
-}
 
 fn online_since(camera: &Camera) -> Option<String> {
     let online = camera::condition(camera, ConditionType::Online)?;
@@ -59,15 +46,7 @@ async fn killed_and_stopped_leaders_are_replaced() -> Result<()> {
 async fn killed(test: &Scenario) -> Result<()> {
     let dead = leader_and_standby(&test.cluster, UP).await?;
     process::signal(&dead.pod.uid().context("uid")?, Signal::KILL)?;
-    let generation = edited(test, "watched", "after the kill").await?;
-    wait::object(
-        &test.cameras(),
-        "watched",
-        "seen by the next leader",
-        TAKEN_OVER,
-        |camera| observed(camera) == Some(generation),
-    )
-    .await?;
+    camera::edit(&test.cameras(), "watched", "after the kill", TAKEN_OVER).await?;
     ensure!(
         leader(&test.cluster).await?.identity != dead.identity,
         "the dead one leads"
@@ -78,17 +57,9 @@ async fn killed(test: &Scenario) -> Result<()> {
 async fn stopped(test: &Scenario) -> Result<()> {
     let old = leader_and_standby(&test.cluster, UP).await?;
     let pod = old.pod.name_any();
-    let restarts = restarts(test, &pod).await?;
+    let restarts = restarts_of(&old.pod);
     let stopped = Stopped::stop(&old.pod.uid().context("uid")?)?;
-    let generation = edited(test, "watched", "while it is stopped").await?;
-    wait::object(
-        &test.cameras(),
-        "watched",
-        "seen by the next leader",
-        TAKEN_OVER,
-        |camera| observed(camera) == Some(generation),
-    )
-    .await?;
+    camera::edit(&test.cameras(), "watched", "while it is stopped", TAKEN_OVER).await?;
     let new = leader(&test.cluster).await?;
     ensure!(new.identity != old.identity, "the stopped one leads");
     drop(stopped);
@@ -113,11 +84,7 @@ async fn stopped(test: &Scenario) -> Result<()> {
     Ok(())
 }
 
-async fn restarts(test: &Scenario, pod: &str) -> Result<i32> {
-    Ok(restarts_of(&test.cluster.pods().get(pod).await?))
-}
-
-fn restarts_of(pod: &k8s_openapi::api::core::v1::Pod) -> i32 {
+fn restarts_of(pod: &Pod) -> i32 {
     let containers = pod
         .status
         .as_ref()

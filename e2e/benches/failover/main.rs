@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams};
-use marsad_crds::Camera;
 use marsad_e2e::leader::leader_and_standby;
 use marsad_e2e::report::Report;
 use marsad_e2e::scenario::{Scenario, scenario};
 use marsad_e2e::statistics::quantile;
-use marsad_e2e::{camera, process, wait};
+use marsad_e2e::{camera, process};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -62,26 +60,7 @@ async fn failover(test: &Scenario, turn: u32) -> Result<f64> {
     let leader = leader_and_standby(&test.cluster, BACK).await?;
     let killed = Instant::now();
     process::signal(&leader.pod.uid().context("uid")?, Signal::KILL)?;
-    let edit = json!({"spec": {"displayName": {"en": format!("kill {turn}")}}});
-    let camera = test
-        .cameras()
-        .patch("written", &PatchParams::default(), &Patch::Merge(edit))
-        .await?;
-    let generation = camera.metadata.generation.context("generation")?;
-    wait::object(
-        &test.cameras(),
-        "written",
-        "seen by the next leader",
-        WITHIN,
-        |camera: &Camera| {
-            camera
-                .status
-                .as_ref()
-                .and_then(|status| status.observed_generation)
-                == Some(generation)
-        },
-    )
-    .await?;
+    camera::edit(&test.cameras(), "written", &format!("kill {turn}"), WITHIN).await?;
     let took = killed.elapsed().as_secs_f64();
     test.cluster.kill(&leader.pod.name_any()).await?;
     eprintln!("{took:.2} s");

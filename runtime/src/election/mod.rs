@@ -45,14 +45,11 @@ pub struct ElectionArgs {
 /// The times of an election can't work.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "LEADER_RETRY_PERIOD ({retry:?}) must be less than LEADER_RENEW_DEADLINE ({renew:?}), and that less than LEADER_LEASE_DURATION ({lease:?}): \
-     else two would lead, or none"
+    "LEADER_RETRY_PERIOD ({:?}) must be less than LEADER_RENEW_DEADLINE ({:?}), and that less than LEADER_LEASE_DURATION ({:?}): \
+     else two would lead, or none",
+    .0.retry, .0.renew, .0.lease
 )]
-pub struct TimesError {
-    lease: Duration,
-    renew: Duration,
-    retry: Duration,
-}
+pub struct TimesError(Times);
 
 impl ElectionArgs {
     fn times(&self) -> Result<Times, TimesError> {
@@ -64,11 +61,7 @@ impl ElectionArgs {
         if Duration::ZERO < times.retry && times.retry < times.renew && times.renew < times.lease {
             Ok(times)
         } else {
-            Err(TimesError {
-                lease: times.lease,
-                renew: times.renew,
-                retry: times.retry,
-            })
+            Err(TimesError(times))
         }
     }
 }

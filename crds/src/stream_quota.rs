@@ -97,10 +97,13 @@ pub struct AgencyQuota {
 impl AgencyQuota {
     /// The code of the agency: as given, else made from the name (contracts.md 4).
     pub fn effective_code(&self) -> String {
-        self.code
-            .clone()
-            .unwrap_or_else(|| self.name.to_ascii_uppercase().replace('-', "_"))
+        self.code.clone().unwrap_or_else(|| agency_code(&self.name))
     }
+}
+
+/// The code that an agency has when its quota gives it none: `DUBAI_POLICE` for `dubai-police` (contracts.md 4).
+pub fn agency_code(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 /// What happens beyond a limit: Enforce refuses, Warn lets in and says so.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use marsad_crds::{Camera, CameraSpec, CameraStream, ConditionType, LocalizedText, NameRef, Reason};
+use marsad_crds::{Camera, CameraSpec, CameraStream, Circuit, ConditionType, LocalizedText, NameRef, Reason};
 use serde_json::json;
 
 use crate::wait;
@@ -104,6 +104,22 @@ pub async fn edit(cameras: &Api<Camera>, name: &str, display_name: &str, within:
         },
     )
     .await
+}
+
+/// Waits until the camera is tried seldom (R1.1-08).
+///
+/// # Errors
+/// After `within`.
+pub async fn given_up(cameras: &Api<Camera>, name: &str, within: Duration) -> Result<Camera> {
+    wait::object(cameras, name, "its circuit is Open", within, |camera| {
+        circuit(camera) == Some(Circuit::Open)
+    })
+    .await
+}
+
+/// Whether the camera is tried seldom; none before it is tried at all.
+pub fn circuit(camera: &Camera) -> Option<Circuit> {
+    camera.status.as_ref()?.ingest.as_ref()?.circuit
 }
 
 /// Waits until the camera is Ready and not Online, for `reason`.

@@ -21,19 +21,49 @@ pub type Writes = BTreeMap<String, u64>;
 /// # Errors
 /// When a pod of ours is not Ready or does not answer.
 pub async fn writes(cluster: &Cluster) -> Result<Writes> {
-    let http = reqwest::Client::new();
     let mut all = Writes::new();
     for component in ["operator", "streams", "api"] {
-        for pod in cluster.pods_of(component).await? {
-            let name = pod.name_any();
-            ensure!(is_ready(&pod), "{name} is not Ready");
-            let address = pod.status.and_then(|status| status.pod_ip).context("address")?;
-            let url = format!("http://{address}:{PORT}/metrics");
-            let text = http.get(url).send().await?.error_for_status()?.text().await?;
+        for (name, text) in texts(cluster, component).await? {
             for (key, count) in of_text(&text) {
                 *all.entry(format!("{name} {key}")).or_default() += count;
             }
         }
+    }
+    Ok(all)
+}
+
+/// The sum of all series named `metric` of a component's pods; zero when there is none.
+///
+/// # Errors
+/// When a pod of it is not Ready or does not answer.
+pub async fn sum(cluster: &Cluster, component: &str, metric: &str) -> Result<f64> {
+    let texts = texts(cluster, component).await?;
+    let lines = texts.iter().flat_map(|(_, text)| text.lines());
+    Ok(lines.filter_map(|line| value_of(line, metric)).sum())
+}
+
+fn value_of(line: &str, metric: &str) -> Option<f64> {
+    let rest = line.strip_prefix(metric)?;
+    let value = match rest.strip_prefix('{') {
+        Some(labels) => labels.rsplit_once("} ")?.1,
+        None => rest.strip_prefix(' ')?,
+    };
+    value.trim().parse().ok()
+}
+
+/// Name and exposition text of each pod of a component.
+async fn texts(cluster: &Cluster, component: &str) -> Result<Vec<(String, String)>> {
+    let http = reqwest::Client::new();
+    let mut all = Vec::new();
+    for pod in cluster.pods_of(component).await? {
+        let name = pod.name_any();
+        ensure!(is_ready(&pod), "{name} is not Ready");
+        let address = pod.status.and_then(|status| status.pod_ip).context("address")?;
+        let url = format!("http://{address}:{PORT}/metrics");
+        all.push((
+            name,
+            http.get(url).send().await?.error_for_status()?.text().await?,
+        ));
     }
     Ok(all)
 }
@@ -86,6 +116,15 @@ marsad_kube_requests_total{verb=\"update\",resource=\"leases\",code=\"200\"} 99
 marsad_reconcile_total{kind=\"camera\",result=\"ok\"} 3
 ";
         assert_eq!(of_text(text), [("patch cameras/status".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn series_are_told_apart_by_their_whole_name() {
+        let of = |line| value_of(line, "mediamtx_x_total");
+        assert_eq!(of("mediamtx_x_total{source=\"POLICE\"} 3"), Some(3.0));
+        assert_eq!(of("mediamtx_x_total 4"), Some(4.0));
+        assert_eq!(of("mediamtx_x_total_more 5"), None);
+        assert_eq!(of("# TYPE mediamtx_x counter"), None);
     }
 
     #[test]

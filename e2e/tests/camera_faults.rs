@@ -18,8 +18,8 @@ use serde_json::json;
 const UP: Duration = Duration::from_secs(30);
 /// From the fault to its reason in the object.
 const TOLD: Duration = Duration::from_secs(15);
-/// From the end of the fault to Online: MediaMTX dials every 5 s, and the picture is looked at.
-const BACK: Duration = Duration::from_secs(30);
+/// From the end of the fault to Online: up to 36 s until the next try when the circuit has opened (R1.1-08), and the picture is looked at.
+const BACK: Duration = Duration::from_secs(60);
 
 /// A camera that fails beside one that must not be disturbed.
 struct Pair {

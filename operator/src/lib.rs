@@ -122,6 +122,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         of_shards,
     );
     let fleet = Fleet::default();
+    let ingest = camera::IngestMetrics::new(&role.metrics);
+    ingest.export(&role.metrics, fleet.clone(), cameras.clone());
     let stop = role.shutdown.clone();
     let process = args
         .role
@@ -163,6 +165,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             sources,
             pools,
             fleet,
+            ingest,
         },
         settings: PoolSettings {
             namespace,

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus_client::collector::Collector;
 use prometheus_client::registry::{Metric, Registry};
 
 /// The role's registry. Cheap to clone; metrics are registered at start and then only updated.
@@ -21,6 +22,14 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner)
             .register(name, help, metric.clone());
         metric
+    }
+
+    /// Registers `collector`, which is asked at every scrape.
+    pub fn collect(&self, collector: impl Collector) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .register_collector(Box::new(collector));
     }
 
     /// The exposition text, OpenMetrics 1.0.

@@ -51,6 +51,18 @@ impl PathConf {
     }
 }
 
+impl PathConf {
+    /// The same path, left alone: it has its place, its forward and its recordings, and connects to nobody. MediaMTX's word for a
+    /// path that waits to be published to; nobody may publish here.
+    #[must_use]
+    pub fn at_rest(mut self) -> Self {
+        AT_REST.clone_into(&mut self.source);
+        self
+    }
+}
+
+const AT_REST: &str = "publisher";
+
 impl fmt::Debug for PathConf {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

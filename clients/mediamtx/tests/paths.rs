@@ -102,6 +102,49 @@ async fn a_path_is_added_changed_and_removed() {
     assert!(matches!(client.list_forwards(PATH).await, Err(Error::NotFound)));
 }
 
+/// docs/adr/0009: a path at rest leaves its camera alone, keeps what another writer gave it, and dials at once when it is woken.
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn r1_1_03_a_path_is_put_to_rest_and_woken() {
+    let camera = Camera::sending(Video::Plain).await;
+    let server = MediaMtx::start().await;
+    let client = server.client();
+    let want = PathConf::pull(camera.rtsp("cam"), RtspTransport::Tcp);
+    client.add_path(PATH, &want).await.unwrap();
+    available(&client).await;
+    let nobody = format!("whip://127.0.0.1:{}/whip/v1", free_port());
+    client
+        .patch_forward(PATH, vec![ForwardEntry::whip(&nobody, "eyJ.token.one")])
+        .await
+        .unwrap();
+
+    let have = client.get_path_config(PATH).await.unwrap().unwrap();
+    let rest = want.clone().at_rest();
+    client
+        .patch_path(PATH, &diff(&have, &rest).unwrap())
+        .await
+        .unwrap();
+    until("the camera to be left alone", || async {
+        client
+            .get_path(PATH)
+            .await
+            .unwrap()
+            .filter(|path| !path.available)
+    })
+    .await;
+    let have = client.get_path_config(PATH).await.unwrap().unwrap();
+    assert_eq!(diff(&have, &rest), None);
+    assert_eq!(have.forward.len(), 1, "the forward stays");
+
+    client
+        .patch_path(PATH, &diff(&have, &want).unwrap())
+        .await
+        .unwrap();
+    available(&client).await;
+    let have = client.get_path_config(PATH).await.unwrap().unwrap();
+    assert_eq!(have.forward.len(), 1);
+}
+
 /// contracts.md 13a: two writers on one path do not disturb each other.
 #[tokio::test]
 #[ignore = "needs the engines: cargo xtask test runs it"]

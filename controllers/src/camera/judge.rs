@@ -69,7 +69,7 @@ pub(crate) fn judge(
     diagnosis: &Diagnosis,
 ) -> Verdict {
     match path {
-        Some(path) if path.available && path.flowing => picture(live, path, inspected),
+        Some(path) if path.available && path.flowing => picture(url, live, path, inspected),
         Some(path) if path.available => Verdict::new(
             false,
             Reason::Stalled,
@@ -79,7 +79,7 @@ pub(crate) fn judge(
     }
 }
 
-fn picture(live: bool, path: &PathSeen, inspected: &Inspected) -> Verdict {
+fn picture(url: &str, live: bool, path: &PathSeen, inspected: &Inspected) -> Verdict {
     let Some(track) = path.tracks.iter().find(|track| track.is_video()) else {
         return Verdict::new(
             false,
@@ -124,21 +124,22 @@ fn picture(live: bool, path: &PathSeen, inspected: &Inspected) -> Verdict {
             Reason::NoVideo,
             format!("the stream is connected, but no picture could be read from it: {why}"),
         ),
-        Inspected::NotYet => Verdict::new(
-            Status::Unknown,
-            Reason::Connecting,
-            "the stream is connected; its picture is being looked at",
-        ),
+        Inspected::NotYet => connecting(url),
     }
+}
+
+/// One state until the picture has been seen: a status that told each step would be written for each.
+fn connecting(url: &str) -> Verdict {
+    Verdict::new(
+        Status::Unknown,
+        Reason::Connecting,
+        format!("connecting to {url}"),
+    )
 }
 
 fn down(url: &str, diagnosis: &Diagnosis) -> Verdict {
     match diagnosis {
-        Diagnosis::NotYet => Verdict::new(
-            Status::Unknown,
-            Reason::Connecting,
-            format!("connecting to {url}"),
-        ),
+        Diagnosis::NotYet => connecting(url),
         Diagnosis::Fine => Verdict::new(
             false,
             Reason::Connecting,

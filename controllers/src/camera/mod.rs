@@ -2,22 +2,26 @@
 
 mod apply;
 mod build;
+mod circuit;
 mod dereference;
+mod dial;
 #[cfg(test)]
 mod fixtures;
 mod judge;
+mod metrics;
 mod prober;
+mod servers;
 mod status;
 mod validate;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
-use marsad_crds::{Camera, CameraSource, IngestPool, labels};
+use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, agency_code, labels};
 use marsad_runtime::conditions::{Status, find};
 use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::status::StatusError;
@@ -25,7 +29,11 @@ use marsad_runtime::watch::{Change, Watch};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use self::build::WantedPath;
+use self::circuit::Sight;
+use self::dial::{Dial, Dialer, Line};
 use self::judge::{Verdict, judge};
+pub use self::metrics::IngestMetrics;
 use self::prober::{Diagnosis, Inspected, Prober, Run, Source};
 use self::status::{Outcome, Running};
 use self::validate::{Plan, ValidCamera};
@@ -50,6 +58,8 @@ pub struct Context {
     pub pools: Watch<IngestPool>,
     /// Shards.
     pub fleet: Fleet,
+    /// Where tries are counted.
+    pub ingest: IngestMetrics,
 }
 
 /// A pass failed.
@@ -72,6 +82,13 @@ pub(crate) enum Error {
 struct Controller {
     context: Context,
     prober: Prober,
+    dialer: Dialer,
+}
+
+/// What is decided for all streams of a camera.
+struct Dials {
+    main: Dial,
+    again: Option<Duration>,
 }
 
 /// Runs the controller until the manager's stop.
@@ -93,9 +110,15 @@ pub async fn run(
     let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
     let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
     let (changed, all) = wakes(fleet.wakes());
-    let (watched, forgetful) = (cameras.clone(), prober.clone());
+    let dialer = Dialer::new(context.ingest.clone(), prober.listener());
+    let watched = cameras.clone();
+    let reconciler = Arc::new(Controller {
+        context,
+        prober,
+        dialer,
+    });
+    let forgetful = reconciler.clone();
     let gone = forget_deleted(&watched, &forgetful);
-    let reconciler = Arc::new(Controller { context, prober });
     let work = controller::run(
         reconciler,
         cameras,
@@ -171,14 +194,11 @@ fn wakes(
     (one, all)
 }
 
-async fn forget_deleted(cameras: &Watch<Camera>, prober: &Prober) {
+async fn forget_deleted(cameras: &Watch<Camera>, controller: &Controller) {
     let mut changes = std::pin::pin!(cameras.changes());
     while let Some(change) = changes.next().await {
         if let Change::Deleted(camera) = change {
-            prober.forget(&fleet::camera_key(
-                &camera.namespace().unwrap_or_default(),
-                &camera.name_any(),
-            ));
+            controller.forget(&camera);
         }
     }
 }
@@ -218,7 +238,7 @@ impl Reconcile for Controller {
         )
         .await?;
         if wrote {
-            log_transition(&camera, &wanted);
+            self.log_transition(&camera, &wanted);
         }
         next
     }
@@ -237,7 +257,17 @@ impl Controller {
     fn withdraw(&self, camera: &Camera) {
         let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
         self.context.fleet.withdraw(&key);
-        self.prober.forget(&key);
+        self.forget(camera);
+    }
+
+    fn forget(&self, camera: &Camera) {
+        let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
+        self.prober.forget(&fleet::camera_key(&namespace, &name));
+        for stream in ["main", "sub"] {
+            let path = fleet::path_name(&namespace, &name, stream);
+            self.dialer.forget(&path);
+            self.context.ingest.forget(&path);
+        }
     }
 
     async fn place(&self, camera: &Camera, valid: ValidCamera) -> (Outcome, Result<Next, Error>) {
@@ -270,27 +300,80 @@ impl Controller {
         shard: Shard,
     ) -> (Outcome, Result<Next, Error>) {
         let written = match build::build(&valid) {
-            Ok(paths) => apply::apply(&self.context.fleet, &shard, &paths)
-                .await
-                .map_err(Error::from),
+            Ok(mut paths) => {
+                let dials = self.dial(camera, &valid, &shard, &mut paths);
+                apply::apply(&self.context.fleet, &shard, &paths)
+                    .await
+                    .map(|_| dials)
+                    .map_err(Error::from)
+            }
             Err(error) => Err(Error::from(error)),
         };
-        if let Err(error) = written {
-            return (
-                Outcome::NotConfigured(Box::new(valid), shard.name, error.to_string()),
-                Err(error),
-            );
-        }
-        let running = self.look(camera, valid, &shard);
-        let next = match running.verdict.status {
-            Status::True => Next::Change,
-            Status::Unknown => Next::After(SOON),
-            Status::False => Next::After(LATER),
+        let dials = match written {
+            Ok(dials) => dials,
+            Err(error) => {
+                return (
+                    Outcome::NotConfigured(Box::new(valid), shard.name, error.to_string()),
+                    Err(error),
+                );
+            }
         };
+        let running = self.look(camera, valid, &shard, &dials.main);
+        let pause = match running.verdict.status {
+            Status::True => None,
+            Status::Unknown => Some(SOON),
+            Status::False => Some(LATER),
+        };
+        let next = [pause, dials.again]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(Next::Change, Next::After);
         (Outcome::Running(Box::new(running)), Ok(next))
     }
 
-    fn look(&self, camera: &Camera, valid: ValidCamera, shard: &Shard) -> Running {
+    /// Decides which of `paths` pull the camera now, and lets the others rest.
+    fn dial(&self, camera: &Camera, valid: &ValidCamera, shard: &Shard, paths: &mut [WantedPath]) -> Dials {
+        let (reference, agency) = (ObjectRef::from_obj(camera), agency_code(&valid.agency));
+        let diagnosis = self.prober.answered(&valid.key());
+        let circuit = camera
+            .status
+            .as_ref()
+            .and_then(|status| status.ingest.as_ref()?.circuit);
+        let now = Instant::now();
+        let mut dials = Dials {
+            main: Dial::default(),
+            again: None,
+        };
+        for (stream, path) in valid.streams.iter().zip(paths) {
+            let line = Line {
+                camera: &reference,
+                agency: &agency,
+                path: &path.name,
+                server: server_of(&stream.url),
+                source: &path.conf.source,
+                requested: camera
+                    .annotations()
+                    .get(labels::RECONCILE_REQUESTED_AT)
+                    .map(String::as_str),
+                sight: sight(shard, path),
+                diagnosis: &diagnosis,
+                left_open: stream.name == "main" && circuit == Some(Circuit::Open),
+            };
+            let dial = self.dialer.step(&line, now, rand::random());
+            self.context.ingest.dialled(&path.name, &dial);
+            if stream.name == "main" {
+                dials.main = dial;
+            }
+            dials.again = [dials.again, dial.again].into_iter().flatten().min();
+            if !dial.pull {
+                path.conf = path.conf.clone().at_rest();
+            }
+        }
+        dials
+    }
+
+    fn look(&self, camera: &Camera, valid: ValidCamera, shard: &Shard, dial: &Dial) -> Running {
         let reference = ObjectRef::from_obj(camera);
         let key = valid.key();
         let url = valid
@@ -320,7 +403,7 @@ impl Controller {
                     url: url.clone(),
                     login: valid.login.clone(),
                 };
-                diagnosis = self.prober.diagnosis(&reference, &key, source);
+                diagnosis = self.prober.diagnosis(&reference, &key, source, dial.ask);
             }
         }
         let available = path.as_ref().is_some_and(|path| path.available);
@@ -331,7 +414,67 @@ impl Controller {
             shard: shard.name.clone(),
             path,
             verdict,
+            circuit: if dial.open { Circuit::Open } else { Circuit::Closed },
         }
+    }
+
+    /// One line when Online changes meaning (requirements 1.1-C).
+    fn log_transition(&self, camera: &Camera, wanted: &marsad_crds::CameraStatus) {
+        let was = camera
+            .status
+            .as_ref()
+            .and_then(|status| find(&status.conditions, "Online"));
+        let Some(online) = find(&wanted.conditions, "Online") else {
+            return;
+        };
+        if was.is_some_and(|was| was.status == online.status && was.reason == online.reason) {
+            return;
+        }
+        let (id, source) = (
+            wanted.id.as_deref().unwrap_or_default(),
+            agency_code(wanted.agency.as_deref().unwrap_or_default()),
+        );
+        let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
+        if online.status == "True" {
+            let path = fleet::path_name(&namespace, &name, "main");
+            let latency = self.context.ingest.latency(&path).unwrap_or_default();
+            tracing::info!(
+                camera_id = id,
+                source,
+                namespace,
+                name,
+                reason = online.reason,
+                latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+                "stream_connected"
+            );
+        } else {
+            tracing::warn!(
+                camera_id = id,
+                source,
+                namespace,
+                name,
+                reason = online.reason,
+                "stream_down"
+            );
+        }
+    }
+}
+
+/// `host:port` of a camera's URL: what it shares with others of its recording server.
+fn server_of(url: &str) -> &str {
+    let authority = url.split("://").nth(1).unwrap_or(url);
+    authority.split('/').next().unwrap_or(authority)
+}
+
+/// What `shard` says of a path that should pull its camera.
+fn sight(shard: &Shard, path: &WantedPath) -> Sight {
+    let seen = &shard.seen;
+    match seen.configs.get(&path.name) {
+        Some(config) if config.source == path.conf.source => match seen.paths.get(&path.name) {
+            Some(path) if path.available => Sight::Up,
+            _ => Sight::Silent,
+        },
+        _ => Sight::Unset,
     }
 }
 
@@ -342,42 +485,4 @@ fn recorded(camera: &Camera, shard: &str) -> Option<Verdict> {
         return None;
     }
     Verdict::recorded(find(&status.conditions, "Online")?)
-}
-
-/// One line when Online changes meaning (requirements 1.1-C).
-fn log_transition(camera: &Camera, wanted: &marsad_crds::CameraStatus) {
-    let was = camera
-        .status
-        .as_ref()
-        .and_then(|status| find(&status.conditions, "Online"));
-    let Some(online) = find(&wanted.conditions, "Online") else {
-        return;
-    };
-    if was.is_some_and(|was| was.status == online.status && was.reason == online.reason) {
-        return;
-    }
-    let (id, source) = (
-        wanted.id.as_deref().unwrap_or_default(),
-        wanted.agency.as_deref().unwrap_or_default(),
-    );
-    let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
-    if online.status == "True" {
-        tracing::info!(
-            camera_id = id,
-            source,
-            namespace,
-            name,
-            reason = online.reason,
-            "stream_connected"
-        );
-    } else {
-        tracing::warn!(
-            camera_id = id,
-            source,
-            namespace,
-            name,
-            reason = online.reason,
-            "stream_down"
-        );
-    }
 }

@@ -144,8 +144,28 @@ impl Prober {
         answer
     }
 
-    /// What the camera at `source` answered; asks it when it has been down for [`PATIENCE`] and was not asked for half a minute.
-    pub(crate) fn diagnosis(&self, camera: &ObjectRef<Camera>, key: &str, source: Source) -> Diagnosis {
+    /// Who is told when something new is known.
+    pub(crate) fn listener(&self) -> mpsc::UnboundedSender<ObjectRef<Camera>> {
+        self.done.clone()
+    }
+
+    /// What the camera answered last, if it has been down since.
+    pub(crate) fn answered(&self, key: &str) -> Diagnosis {
+        let all = self.lock();
+        all.get(key)
+            .map(|known| known.diagnosis.clone())
+            .unwrap_or_default()
+    }
+
+    /// What the camera at `source` answered; asks it when it `may` be asked, has been down for [`PATIENCE`] and was not asked for
+    /// half a minute.
+    pub(crate) fn diagnosis(
+        &self,
+        camera: &ObjectRef<Camera>,
+        key: &str,
+        source: Source,
+        may: bool,
+    ) -> Diagnosis {
         let now = Instant::now();
         let mut all = self.lock();
         let known = all.entry(key.to_owned()).or_default();
@@ -165,7 +185,7 @@ impl Prober {
             .asked_at
             .is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
         let answer = known.diagnosis.clone();
-        if due && !patient && !known.running {
+        if may && due && !patient && !known.running {
             known.running = true;
             known.asked_at = Some(now);
             drop(all);

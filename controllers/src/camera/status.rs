@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use marsad_crds::{
-    Camera, CameraIngestStatus, CameraLiveStatus, CameraStatus, Condition, ConditionType as Type, Reason,
-    camera_id,
+    Camera, CameraIngestStatus, CameraLiveStatus, CameraStatus, Circuit, Condition, ConditionType as Type,
+    Reason, camera_id,
 };
 use marsad_runtime::conditions::{Status, Wanted, settle};
 
@@ -41,6 +41,8 @@ pub(crate) struct Running {
     pub path: Option<PathSeen>,
     /// Whether a picture can be shown.
     pub verdict: Verdict,
+    /// Whether it is tried seldom.
+    pub circuit: Circuit,
 }
 
 /// The part of `camera`'s status that this controller owns: everything but `Publishing`, which is that of `streams`.
@@ -112,14 +114,20 @@ pub(crate) fn status(camera: &Camera, outcome: &Outcome, now: Timestamp) -> Came
                 shard,
                 path,
                 verdict,
+                circuit,
             } = running.as_ref();
             status.agency = Some(valid.agency.clone());
-            let video = path.as_ref().filter(|path| path.available).and_then(|path| {
-                path.tracks
-                    .iter()
-                    .find(|track| track.width.is_some())
-                    .or_else(|| path.tracks.first())
-            });
+            // Told together with what is made of it: a write less for each camera that comes.
+            let judged = verdict.status != Status::Unknown;
+            let video = path
+                .as_ref()
+                .filter(|path| path.available && judged)
+                .and_then(|path| {
+                    path.tracks
+                        .iter()
+                        .find(|track| track.width.is_some())
+                        .or_else(|| path.tracks.first())
+                });
             // What was seen last stays while a camera is away: it is about the camera, not the moment.
             let known = before.ingest.as_ref();
             status.ingest = Some(CameraIngestStatus {
@@ -129,6 +137,7 @@ pub(crate) fn status(camera: &Camera, outcome: &Outcome, now: Timestamp) -> Came
                 width: video.map_or_else(|| known?.width, |track| number(track.width)),
                 height: video.map_or_else(|| known?.height, |track| number(track.height)),
                 profile: video.map_or_else(|| known?.profile.clone(), |track| track.profile.clone()),
+                circuit: Some(*circuit),
                 ..ingest(valid, shard)
             });
             status.live = valid.live.then(room).flatten();
@@ -317,6 +326,7 @@ mod tests {
                 reason,
                 message: "m".into(),
             },
+            circuit: Circuit::Closed,
         }))
     }
 
@@ -438,6 +448,7 @@ mod tests {
                 reason: Reason::ConnectionRefused,
                 message: "m".into(),
             },
+            circuit: Circuit::Closed,
         }));
         assert_eq!(
             status(&seen, &away, at(1)).ingest.unwrap().codec.as_deref(),

@@ -188,6 +188,19 @@ impl Fleet {
         self.lock().fence.clone().filter(Fence::holds)
     }
 
+    /// Whether this process decides where cameras are.
+    pub(crate) fn leads(&self) -> bool {
+        self.fence().is_some()
+    }
+
+    /// Bytes a second that come to each path, wherever it is.
+    pub(crate) fn rates(&self) -> HashMap<String, f64> {
+        let inner = self.lock();
+        let paths = inner.shards.values().flat_map(|shard| shard.seen.paths.iter());
+        let flowing = paths.filter(|(_, path)| path.available);
+        flowing.map(|(name, path)| (name.clone(), path.rate)).collect()
+    }
+
     /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.
     pub fn withdraw(&self, camera: &str) {
         let gone = self.lock().places.remove(camera);

@@ -31,8 +31,31 @@ pub struct PathSeen {
     pub tracks: Vec<Track>,
     /// Bytes keep coming.
     pub flowing: bool,
+    /// Bytes a second, over about [`RATE_OVER`].
+    pub rate: f64,
     bytes: u64,
     moved: Instant,
+    polled: Instant,
+}
+
+/// A rate is a mean over this time, so that key frames do not show in it.
+const RATE_OVER: Duration = Duration::from_secs(10);
+
+impl PathSeen {
+    /// The rate with what has come since the last poll: an exponentially weighted mean.
+    fn rate_at(&self, bytes: u64, now: Instant) -> f64 {
+        let seconds = now.duration_since(self.polled).as_secs_f64();
+        if seconds <= 0.0 {
+            return self.rate;
+        }
+        let fresh = bytes.saturating_sub(self.bytes) as f64 / seconds;
+        let keep = if self.rate > 0.0 {
+            (-seconds / RATE_OVER.as_secs_f64()).exp()
+        } else {
+            0.0
+        };
+        self.rate * keep + fresh * (1.0 - keep)
+    }
 }
 
 impl Seen {
@@ -56,13 +79,16 @@ impl Seen {
                 let moved = before
                     .filter(|before| before.bytes == state.inbound_bytes)
                     .map_or(now, |before| before.moved);
+                let rate = before.map_or(0.0, |before| before.rate_at(state.inbound_bytes, now));
                 let seen = PathSeen {
                     available: state.available,
                     available_time: state.available_time,
                     tracks: state.tracks,
                     flowing: state.available && now.duration_since(moved) < STALLED_AFTER,
+                    rate,
                     bytes: state.inbound_bytes,
                     moved,
+                    polled: now,
                 };
                 (state.name, seen)
             })
@@ -160,6 +186,32 @@ mod tests {
         let back = poll(&two, state(1, Some("t2")), start + Duration::from_secs(9));
         assert!(back.paths["police/a/main"].flowing);
         assert_eq!(two.news(&back).into_iter().collect::<Vec<_>>(), ["police/a/main"]);
+    }
+
+    #[test]
+    fn r1_1_28_a_rate_is_a_mean_that_key_frames_do_not_show_in() {
+        let start = Instant::now();
+        let mut seen = poll(&Seen::default(), state(0, Some("t")), start);
+        let mut bytes = 0;
+        for second in 1..=60 {
+            // A key frame of 200 kB every fourth second.
+            bytes += if second % 4 == 0 { 250_000 } else { 50_000 };
+            seen = poll(
+                &seen,
+                state(bytes, Some("t")),
+                start + Duration::from_secs(second),
+            );
+            let rate = seen.paths["police/a/main"].rate;
+            assert!(
+                second < 20 || (85_000.0..115_000.0).contains(&rate),
+                "{second}: {rate}"
+            );
+        }
+        let back = poll(&seen, state(10, Some("t2")), start + Duration::from_secs(61));
+        assert!(
+            back.paths["police/a/main"].rate < 1.0,
+            "another connection counts anew"
+        );
     }
 
     #[test]

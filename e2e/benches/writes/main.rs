@@ -16,6 +16,9 @@ use serde_json::json;
 const WITHIN: Duration = Duration::from_secs(60);
 /// After the last object is as it should be: what is still written then is counted with it.
 const SETTLED: Duration = Duration::from_secs(5);
+/// Three tries of 11 s and the pauses between them.
+const OPENS: Duration = Duration::from_secs(60);
+
 #[derive(Parser)]
 struct Options {
     /// Few cameras and a short quiet: nothing is gated
@@ -125,6 +128,10 @@ async fn failing(test: &Scenario) -> Result<()> {
         test.add(name, json!({"video": "clip"})).await?;
         test.sim.fault(&test.simulated(name), fault).await?;
         camera::down(&test.cameras(), name, reason, WITHIN).await?;
+    }
+    // The last that changes of a camera that stays down (contracts.md 3).
+    for name in ["not-found", "unauthorized", "hangs"] {
+        camera::given_up(&test.cameras(), name, OPENS).await?;
     }
     Ok(())
 }

@@ -1,0 +1,228 @@
+//! The numbers of section 1.1: tries and failures as they happen, streams and bit rates when they are asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::ResourceExt;
+use marsad_crds::{Camera, Circuit, camera_id};
+use marsad_runtime::conditions::find;
+use marsad_runtime::metrics::Metrics;
+use marsad_runtime::watch::Watch;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+
+use super::dial::Dial;
+use super::prober::Diagnosis;
+use crate::fleet::{Fleet, path_name};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Source {
+    source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceReason {
+    source: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct SourceStatus {
+    source: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CameraLabel {
+    camera_id: String,
+}
+
+/// What is counted while cameras are tried. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct IngestMetrics {
+    failed: Family<SourceReason, Counter>,
+    attempts: Family<Source, Counter>,
+    lost_servers: Gauge,
+    lines: Arc<Mutex<BTreeMap<String, Known>>>,
+}
+
+/// What is known of a stream beyond its camera's status.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    latency: Option<Duration>,
+    gave_up: bool,
+}
+
+impl IngestMetrics {
+    /// Registers them.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            failed: metrics.register(
+                "mediamtx_streams_failed",
+                "Tries and connections that failed, by the agency's code and the reason (R1.1-26)",
+                Family::default(),
+            ),
+            attempts: metrics.register(
+                "mediamtx_reconnect_attempts",
+                "Tries after a failure, by the agency's code (R1.1-27)",
+                Family::default(),
+            ),
+            lost_servers: metrics.register(
+                "marsad_ingest_servers_lost",
+                "Servers that several cameras and none of theirs can reach: one camera at a time tries for all",
+                Gauge::default(),
+            ),
+            lines: Arc::default(),
+        }
+    }
+
+    /// Registers what is read when it is asked for. Whoever does not lead gives nothing: two operators must not count a camera twice.
+    pub fn export(&self, metrics: &Metrics, fleet: Fleet, cameras: Watch<Camera>) {
+        metrics.collect(Export {
+            fleet,
+            cameras,
+            metrics: self.clone(),
+        });
+    }
+
+    /// A try begins.
+    pub(crate) fn tried(&self, agency: &str, again: bool) {
+        if again {
+            let source = agency.to_owned();
+            self.attempts.get_or_create(&Source { source }).inc();
+        }
+    }
+
+    /// A try or a connection has failed.
+    pub(crate) fn failed(&self, agency: &str, diagnosis: &Diagnosis) {
+        let reason = match diagnosis {
+            Diagnosis::Failed(reason, _) => reason.as_str(),
+            Diagnosis::Fine | Diagnosis::NotYet => "Unknown",
+        };
+        let source = agency.to_owned();
+        self.failed.get_or_create(&SourceReason { source, reason }).inc();
+    }
+
+    /// So many servers are lost.
+    pub(crate) fn lost_servers(&self, servers: usize) {
+        self.lost_servers.set(i64::try_from(servers).unwrap_or(i64::MAX));
+    }
+
+    /// What was decided for the stream of `path`.
+    pub(crate) fn dialled(&self, path: &str, dial: &Dial) {
+        let mut lines = lock(&self.lines);
+        let known = lines.entry(path.to_owned()).or_default();
+        known.gave_up = dial.gave_up;
+        known.latency = dial.connected.or(known.latency);
+    }
+
+    /// How long the last try of `path` took that succeeded, to the second.
+    pub(crate) fn latency(&self, path: &str) -> Option<Duration> {
+        lock(&self.lines).get(path)?.latency
+    }
+
+    /// The camera of `path` is gone.
+    pub(crate) fn forget(&self, path: &str) {
+        lock(&self.lines).remove(path);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+struct Export {
+    fleet: Fleet,
+    cameras: Watch<Camera>,
+    metrics: IngestMetrics,
+}
+
+impl Collector for Export {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if !self.fleet.leads() {
+            return Ok(());
+        }
+        let cameras = self.cameras.store().state();
+        let mut active: BTreeMap<SourceStatus, i64> = BTreeMap::new();
+        for camera in &cameras {
+            let path = path_name(
+                &camera.namespace().unwrap_or_default(),
+                &camera.name_any(),
+                "main",
+            );
+            let gave_up = lock(&self.metrics.lines)
+                .get(&path)
+                .is_some_and(|known| known.gave_up);
+            if let Some(status) = stream_status(camera, gave_up) {
+                let source = agency_of(camera);
+                *active.entry(SourceStatus { source, status }).or_default() += 1;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "mediamtx_streams_active",
+            "Cameras by the agency's code and state: CONNECTING, ACTIVE, FAILED, CIRCUIT_OPEN (R1.1-25)",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        for (labels, count) in &active {
+            ConstGauge::new(*count).encode(family.encode_family(labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "mediamtx_stream_bitrate_bytes",
+            "Bytes a second that come from a camera, over about ten seconds (R1.1-28)",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        let rates = self.fleet.rates();
+        let mains = cameras.iter().map(|camera| {
+            let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
+            let camera_id = camera_id(&namespace, &name).to_string();
+            (path_name(&namespace, &name, "main"), CameraLabel { camera_id })
+        });
+        let mains: Vec<(String, CameraLabel)> = mains.collect();
+        for (path, label) in &mains {
+            if let Some(rate) = rates.get(path) {
+                ConstGauge::new(*rate).encode(family.encode_family(label)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "mediamtx_stream_latency_ms",
+            "From the last try to the camera's stream, to the second at which a shard is polled (R1.1-29)",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        for (path, label) in &mains {
+            if let Some(after) = self.metrics.latency(path) {
+                ConstGauge::new(after.as_secs_f64() * 1000.0).encode(family.encode_family(label)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The code of the camera's agency; empty before its source is found.
+fn agency_of(camera: &Camera) -> String {
+    let agency = camera.status.as_ref().and_then(|status| status.agency.as_deref());
+    marsad_crds::agency_code(agency.unwrap_or_default())
+}
+
+/// The camera's state in the words of block 1.1-B; none when it is not meant to be pulled.
+fn stream_status(camera: &Camera, gave_up: bool) -> Option<&'static str> {
+    let status = camera.status.as_ref()?;
+    let online = find(&status.conditions, "Online")?;
+    if online.reason == "Suspended" {
+        return None;
+    }
+    let ingest = status.ingest.as_ref();
+    Some(match online.status.as_str() {
+        "True" => "ACTIVE",
+        "Unknown" => "CONNECTING",
+        _ if !gave_up && ingest.and_then(|ingest| ingest.circuit) == Some(Circuit::Open) => "CIRCUIT_OPEN",
+        _ => "FAILED",
+    })
+}

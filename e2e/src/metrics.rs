@@ -24,7 +24,7 @@ pub async fn writes(cluster: &Cluster) -> Result<Writes> {
     let mut all = Writes::new();
     for component in ["operator", "streams", "api"] {
         for (name, text) in texts(cluster, component).await? {
-            for (key, count) in of_text(&text) {
+            for (key, count) in writes_of(&text) {
                 *all.entry(format!("{name} {key}")).or_default() += count;
             }
         }
@@ -86,7 +86,8 @@ pub fn between(before: &Writes, after: &Writes) -> Result<u64> {
     Ok(sum)
 }
 
-fn of_text(text: &str) -> Vec<(String, u64)> {
+/// The writes in an exposition text, by `verb resource`.
+pub fn writes_of(text: &str) -> Vec<(String, u64)> {
     text.lines()
         .filter_map(|line| {
             let labels = line.strip_prefix(REQUESTS)?.strip_prefix('{')?;
@@ -115,7 +116,7 @@ marsad_kube_requests_total{verb=\"watch\",resource=\"cameras\",code=\"200\"} 7
 marsad_kube_requests_total{verb=\"update\",resource=\"leases\",code=\"200\"} 99
 marsad_reconcile_total{kind=\"camera\",result=\"ok\"} 3
 ";
-        assert_eq!(of_text(text), [("patch cameras/status".to_owned(), 5)]);
+        assert_eq!(writes_of(text), [("patch cameras/status".to_owned(), 5)]);
     }
 
     #[test]

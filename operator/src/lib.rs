@@ -16,6 +16,7 @@ use marsad_runtime::backoff::Schedule;
 use marsad_runtime::client;
 use marsad_runtime::controller::{ControllerMetrics, Manager};
 use marsad_runtime::election::{ElectionArgs, Elector, Fence};
+use marsad_runtime::heartbeat::Heartbeats;
 use marsad_runtime::role::{Role, RoleArgs};
 use marsad_runtime::watch::{Watch, Watched};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ struct Leader {
     metrics: ControllerMetrics,
     default_pool_replicas: i32,
     stop: CancellationToken,
+    heartbeats: Heartbeats,
 }
 
 impl Leader {
@@ -61,6 +63,7 @@ impl Leader {
             metrics,
             default_pool_replicas,
             stop,
+            heartbeats,
         } = self;
         cameras.ready().await;
         context.fleet.lead(fence.clone(), &cameras);
@@ -68,6 +71,7 @@ impl Leader {
             metrics,
             fence,
             stop: stop.clone(),
+            heartbeats,
         };
         let (client, namespace) = (context.client.clone(), settings.namespace.clone());
         let pools = ingest_pool::run(
@@ -136,6 +140,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         &process,
         &args.election,
         &role.metrics,
+        &role.heartbeats,
     )?;
 
     role.supervise(
@@ -177,6 +182,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics,
         default_pool_replicas: args.default_pool_replicas,
         stop: stop.clone(),
+        heartbeats: role.heartbeats.clone(),
     };
     role.supervise("election", elector.run());
     role.supervise("leader", async move {

@@ -6,6 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,16 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::{Backoff, Schedule};
 use crate::election::{Fence, Fenced};
 use crate::gate::{Gate, Permit};
+use crate::heartbeat::Heartbeats;
 use crate::metrics::Metrics;
 use crate::watch::{Watch, Watched};
 
 /// No reconcile takes longer; external calls have shorter deadlines of their own.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// While objects wait, some reconcile must end within this time, or the loop is stuck.
+const STUCK: Duration = DEADLINE.saturating_mul(3);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 /// Reconciles of one kind at a time. Writes to the API server are the limit, not the tasks (research/operators.md §4.3).
 const CONCURRENCY: usize = 16;
 /// With nothing to do an object is looked at again after 30 to 60 minutes.
@@ -126,6 +132,8 @@ pub struct Manager {
     pub fence: Fence,
     /// Ends them, after what is under way.
     pub stop: CancellationToken,
+    /// Where each shows that it makes progress.
+    pub heartbeats: Heartbeats,
 }
 
 struct Loop<R: Reconcile> {
@@ -137,6 +145,8 @@ struct Loop<R: Reconcile> {
     /// What was there at the start and has had no pass yet.
     backlog: Mutex<HashSet<ObjectRef<R::Kind>>>,
     watch: Watch<R::Kind>,
+    /// How many have ended.
+    passes: AtomicU64,
 }
 
 impl<R: Reconcile> Loop<R> {
@@ -164,6 +174,7 @@ impl<R: Reconcile> Loop<R> {
             Err(Failure::Fenced(_)) => "fenced",
             Err(Failure::Step(error)) => R::reason(error),
         };
+        self.passes.fetch_add(1, Ordering::Relaxed);
         self.metrics
             .reconciles
             .get_or_create(&Labels {
@@ -247,7 +258,12 @@ pub async fn run<R: Reconcile>(
     triggers: impl FnOnce(Controller<R::Kind>) -> Controller<R::Kind>,
     manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
-    let Manager { metrics, fence, stop } = manager;
+    let Manager {
+        metrics,
+        fence,
+        stop,
+        heartbeats,
+    } = manager;
     watch.ready().await;
     let gate = Gate::new(CONCURRENCY);
     let edits = watch.edits();
@@ -261,7 +277,22 @@ pub async fn run<R: Reconcile>(
         gate: gate.clone(),
         backlog: Mutex::new(backlog.collect()),
         watch: watch.clone(),
+        passes: AtomicU64::new(0),
     });
+    let heartbeat = heartbeats.expect(R::NAME, STUCK);
+    let (busy, counted) = (gate.clone(), context.clone());
+    let alive = async move {
+        let mut looks = tokio::time::interval(LOOK);
+        let mut last = 0;
+        loop {
+            looks.tick().await;
+            let passes = counted.passes.load(Ordering::Relaxed);
+            if passes != last || busy.waiting() == 0 {
+                heartbeat.beat();
+            }
+            last = passes;
+        }
+    };
     let controller = Controller::for_shared_stream(watch.spec_changes(), watch.store().clone())
         // The gate bounds what runs.
         .with_config(controller::Config::default().concurrency(0))
@@ -281,6 +312,8 @@ pub async fn run<R: Reconcile>(
     tokio::select! {
         () = work => {}
         () = promoted => {}
+        // In the same task: a loop that blocks its thread does not beat either.
+        () = alive => {}
     }
     stop.cancelled().await;
     Ok(())
@@ -357,6 +390,7 @@ mod tests {
                 metrics: ControllerMetrics::new(&metrics),
                 fence: Fence::open(),
                 stop: stop.clone(),
+                heartbeats: Heartbeats::default(),
             },
         ));
         let mut seen: Vec<String> = Vec::new();

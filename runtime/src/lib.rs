@@ -1,4 +1,4 @@
-//! What kube-rs lacks and every role needs: a supervised process ([`role`]), logs and metrics
+//! What kube-rs lacks and every role needs: a supervised process ([`role`], [`heartbeat`]), logs and metrics
 //! ([`telemetry`], [`metrics`]), one leader among replicas ([`election`]), a counted
 //! way to the API server ([`client`]), guarded and pruned watches that several controllers share ([`watch`]),
 //! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod controller;
 pub mod election;
 mod gate;
+pub mod heartbeat;
 pub mod metrics;
 pub mod role;
 pub mod status;

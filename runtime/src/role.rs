@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::heartbeat::Heartbeats;
 use crate::metrics::Metrics;
 use crate::telemetry::{self, TelemetryError};
 
@@ -99,6 +100,8 @@ pub struct Role {
     pub readiness: Readiness,
     /// The registry behind `/metrics`.
     pub metrics: Metrics,
+    /// Who is late fails `/health`.
+    pub heartbeats: Heartbeats,
     listen: SocketAddr,
     metrics_listen: SocketAddr,
     tasks: JoinSet<TaskEnd>,
@@ -125,6 +128,7 @@ impl Role {
             shutdown,
             readiness: Readiness::default(),
             metrics: Metrics::default(),
+            heartbeats: Heartbeats::default(),
             listen: args.listen,
             metrics_listen: args.metrics_listen,
             tasks: JoinSet::new(),
@@ -171,9 +175,8 @@ impl Role {
     /// When a port can't be had or a supervised task ends before the stop.
     pub async fn serve(mut self, routes: Router) -> Result<(), RoleError> {
         let probes = Router::new()
-            .route("/health", get(|| async { "ok" }))
-            .route("/ready", get(ready))
-            .with_state(self.readiness.clone());
+            .route("/health", get(health).with_state(self.heartbeats.clone()))
+            .route("/ready", get(ready).with_state(self.readiness.clone()));
         let main = listen(self.listen, "MARSAD_LISTEN").await?;
         let metrics = listen(self.metrics_listen, "MARSAD_METRICS_LISTEN").await?;
         let metrics_router = self.metrics.router();
@@ -251,6 +254,20 @@ async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListene
         })
 }
 
+async fn health(State(heartbeats): State<Heartbeats>) -> (StatusCode, String) {
+    let late = heartbeats.late();
+    if late.is_empty() {
+        return (StatusCode::OK, "ok".to_owned());
+    }
+    let late: Vec<String> = late
+        .iter()
+        .map(|(name, silent)| format!("{name} has made no progress for {} s", silent.as_secs()))
+        .collect();
+    let late = late.join("; ");
+    tracing::error!(late, "stuck");
+    (StatusCode::SERVICE_UNAVAILABLE, late)
+}
+
 async fn ready(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
     if readiness.get() {
         (StatusCode::OK, "ready")
@@ -269,6 +286,7 @@ mod tests {
             shutdown: CancellationToken::new(),
             readiness: Readiness::default(),
             metrics: Metrics::default(),
+            heartbeats: Heartbeats::default(),
             listen: any,
             metrics_listen: any,
             tasks: JoinSet::new(),
@@ -312,6 +330,18 @@ mod tests {
         });
         stop.cancel();
         role.serve(Router::new()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_1_22_health_names_what_is_stuck() {
+        let heartbeats = Heartbeats::default();
+        let ask = || health(State(heartbeats.clone()));
+        let _stuck = heartbeats.expect("camera", Duration::from_secs(90));
+        assert_eq!(ask().await, (StatusCode::OK, "ok".to_owned()));
+        tokio::time::advance(Duration::from_secs(91)).await;
+        let (status, text) = ask().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, "camera has made no progress for 91 s");
     }
 
     #[test]

@@ -233,6 +233,9 @@ fn end_to_end(checkout: &Checkout) -> Result<()> {
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }
 
+/// Benchmarks of the control loop, whose engines are simulated: they have an API server and nothing else.
+const ON_API_SERVER: [&str; 3] = ["edit-latency", "memory", "reconcile"];
+
 /// `cargo xtask bench NAME`: benchmark `e2e/benches/NAME` on the local cluster, both as they are shipped.
 pub(crate) fn bench(checkout: &Checkout, name: &str, args: &[String]) -> Result<()> {
     let all = benchmark_names(checkout)?;
@@ -244,7 +247,7 @@ pub(crate) fn bench(checkout: &Checkout, name: &str, args: &[String]) -> Result<
         &checkout,
         &["bench", "--quiet", "-p", "marsad-e2e", "--bench", name, "--"],
     );
-    measure(&checkout, bench.args(args))
+    measure(&checkout, name, bench.args(args))
 }
 
 /// The short form of every benchmark: that it measures at all. Built as the tests are.
@@ -263,15 +266,24 @@ fn benchmarks(checkout: &Checkout) -> Result<()> {
                 "--short",
             ],
         );
-        measure(checkout, &mut bench)?;
+        measure(checkout, &name, &mut bench)?;
     }
     Ok(())
 }
 
-fn measure(checkout: &Checkout, bench: &mut Command) -> Result<()> {
+fn measure(checkout: &Checkout, name: &str, bench: &mut Command) -> Result<()> {
+    bench.env("MARSAD_BENCH", checkout.root.join("target/bench"));
+    if ON_API_SERVER.contains(&name) {
+        install::build(checkout)?;
+        let server = ApiServer::start(checkout)?;
+        bench
+            .env("RUST_LIB_BACKTRACE", "0")
+            .env("KUBECONFIG", server.kubeconfig())
+            .env("MARSAD_BINARY", checkout.binaries().join("marsad"));
+        return command::shown(bench, TIER);
+    }
     packages::for_browser(checkout)?;
     up::up(checkout)?;
-    bench.env("MARSAD_BENCH", checkout.root.join("target/bench"));
     command::shown(on_cluster(checkout, bench)?, TIER)
 }
 

@@ -22,8 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::candidate::{Candidate, Moment, Step, Times, Written};
 use self::lease::LeaseRecord;
+use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::metrics::Metrics;
 use crate::role;
+
+/// An elector that does nothing for this long, and for three leases, is stuck: it waits a retry at most, and each request has its deadline.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Settings of an election; flatten it into the role's own arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -192,6 +196,7 @@ pub struct Elector {
     drained: CancellationToken,
     leading: Gauge,
     begun: Counter,
+    heartbeat: Heartbeat,
 }
 
 impl Elector {
@@ -206,6 +211,7 @@ impl Elector {
         process: &str,
         args: &ElectionArgs,
         metrics: &Metrics,
+        heartbeats: &Heartbeats,
     ) -> Result<(Self, Leadership), TimesError> {
         let times = args.times()?;
         // A restarted container has its pod's name again, and must not think that it still leads.
@@ -235,6 +241,7 @@ impl Elector {
                 "Terms that this process has begun",
                 Counter::default(),
             ),
+            heartbeat: heartbeats.expect("election", STUCK.max(times.lease * 3)),
         };
         let leadership = Leadership { terms: seen, drained };
         Ok((elector, leadership))
@@ -247,6 +254,7 @@ impl Elector {
     pub async fn run(mut self) -> Result<(), std::convert::Infallible> {
         let drained = self.drained.clone();
         while !drained.is_cancelled() {
+            self.heartbeat.beat();
             match self.candidate.step(self.now()) {
                 Step::Wait(until) => {
                     // The gauge must fall at the deadline too, not at the next try.

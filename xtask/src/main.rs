@@ -2,6 +2,8 @@
 //! other than writing it.
 
 mod checkout;
+#[cfg(test)]
+mod claims;
 mod cluster;
 mod command;
 mod conform;

@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub api: Credentials,
     /// Who may read every path over RTSP.
     pub reader: Credentials,
+    /// Folder of recordings: a volume. A path's name is a folder in it.
+    pub recordings: String,
 }
 
 /// `mediamtx.yml` of a shard: API, metrics and RTSP; all other protocols off; nobody without a password may do
@@ -38,6 +40,7 @@ pub fn render_config(config: &ServerConfig) -> String {
         rtsp_port,
         api,
         reader,
+        recordings,
     } = config;
     let mut text = format!(
         "# Written by Marsad. Paths are made over the API; a change of this file drops them.\n\
@@ -76,7 +79,12 @@ pub fn render_config(config: &ServerConfig) -> String {
             let _ = writeln!(text, "      - action: {action}");
         }
     }
-    text.push_str("pathDefaults:\n  rtspTransport: tcp\npaths: {}\n");
+    // Recorded in parts of a second, so that a crash loses that much; a file an hour (research/media-plane.md §1).
+    let _ = write!(
+        text,
+        "pathDefaults:\n  rtspTransport: tcp\n  recordFormat: fmp4\n  recordPath: {recordings}/%path/%Y-%m-%d_%H-%M-%S-%f\n\
+         \x20 recordPartDuration: 1s\n  recordSegmentDuration: 1h\npaths: {{}}\n"
+    );
     text
 }
 
@@ -97,7 +105,9 @@ mod tests {
             rtsp_port: 8554,
             api: Credentials::new("marsad", "geheim-1"),
             reader: Credentials::new("reader", "geheim-2"),
+            recordings: "/recordings".into(),
         });
+        assert!(text.contains("\n  recordPath: /recordings/%path/"), "{text}");
         assert!(
             !text.contains("geheim") && !text.contains("any") && !text.contains("publish"),
             "{text}"

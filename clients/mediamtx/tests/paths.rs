@@ -102,6 +102,44 @@ async fn a_path_is_added_changed_and_removed() {
     assert!(matches!(client.list_forwards(PATH).await, Err(Error::NotFound)));
 }
 
+/// Recording begins and ends while the picture goes on: the same connection to the camera, and bytes that never start anew.
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn recording_is_switched_without_interrupting_the_picture() {
+    let camera = Camera::sending(Video::Plain).await;
+    let server = MediaMtx::start().await;
+    let client = server.client();
+    let quiet = PathConf::pull(camera.rtsp("cam"), RtspTransport::Tcp);
+    let recorded = PathConf {
+        record: true,
+        record_delete_after: Some("72h".into()),
+        ..quiet.clone()
+    };
+    client.add_path(PATH, &quiet).await.unwrap();
+    let before = available(&client).await;
+    assert_eq!(server.recorded(PATH).len(), 0);
+
+    let mut bytes = before.inbound_bytes;
+    for (want, files) in [(&recorded, 1), (&quiet, 1), (&recorded, 2)] {
+        let have = client.get_path_config(PATH).await.unwrap().unwrap();
+        client
+            .patch_path(PATH, &diff(&have, want).unwrap())
+            .await
+            .unwrap();
+        let now = until("the camera to go on sending", || async {
+            let state = client.get_path(PATH).await.unwrap()?;
+            assert_eq!(
+                state.available_time, before.available_time,
+                "the picture was interrupted"
+            );
+            let moved = state.inbound_bytes > bytes + 20_000;
+            (moved && server.recorded(PATH).len() == files).then_some(state.inbound_bytes)
+        })
+        .await;
+        bytes = now;
+    }
+}
+
 /// docs/adr/0009: a path at rest leaves its camera alone, keeps what another writer gave it, and dials at once when it is woken.
 #[tokio::test]
 #[ignore = "needs the engines: cargo xtask test runs it"]

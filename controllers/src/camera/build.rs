@@ -41,9 +41,20 @@ pub(crate) fn build(camera: &ValidCamera) -> Result<Vec<WantedPath>, BuildError>
             };
             let source = source_url(&stream.url, camera.login.as_ref())
                 .map_err(|source| BuildError { field, source })?;
+            let pull = PathConf::pull(source, transport(camera.transport));
+            // The main stream is what is recorded: the substream is for small tiles.
+            let conf = if stream.name == "main" {
+                PathConf {
+                    record: camera.recording,
+                    record_delete_after: camera.retention.clone(),
+                    ..pull
+                }
+            } else {
+                pull
+            };
             Ok(WantedPath {
                 name: path_name(&camera.namespace, &camera.name, stream.name),
-                conf: PathConf::pull(source, transport(camera.transport)),
+                conf,
             })
         })
         .collect()
@@ -72,6 +83,28 @@ fn transport(transport: Transport) -> RtspTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_main_stream_is_recorded_and_only_when_asked() {
+        let mut camera = crate::camera::fixtures::valid();
+        camera.streams.push(crate::camera::validate::Stream {
+            name: "sub",
+            url: "rtsp://10.1.2.3:554/sub".into(),
+        });
+        let records = |camera: &ValidCamera| -> Vec<(bool, Option<String>)> {
+            let paths = build(camera).unwrap();
+            paths
+                .into_iter()
+                .map(|path| (path.conf.record, path.conf.record_delete_after))
+                .collect()
+        };
+        assert_eq!(records(&camera), [(false, None), (false, None)]);
+        (camera.recording, camera.retention) = (true, Some("72h".into()));
+        assert_eq!(records(&camera), [(true, Some("72h".into())), (false, None)]);
+        // Stopped: what is there goes when its time is over.
+        camera.recording = false;
+        assert_eq!(records(&camera)[0], (false, Some("72h".into())));
+    }
 
     #[test]
     fn credentials_are_percent_encoded_into_the_source() {

@@ -53,7 +53,9 @@ pub(crate) struct ValidCamera {
     pub login: Option<Credentials>,
     /// Viewers may ask for it.
     pub live: bool,
-    /// A recorded or always-live camera is never moved for balance.
+    /// How long its recordings are kept, when it is recorded; also for one that is recorded no more.
+    pub retention: Option<String>,
+    /// It is recorded.
     pub recording: bool,
 }
 
@@ -192,6 +194,11 @@ fn runnable(camera: &Camera, found: Found) -> Result<ValidCamera, Hold> {
             .unwrap_or_default(),
         login,
         live: camera.spec.live.mode != LiveMode::Off,
+        retention: camera
+            .spec
+            .recording
+            .as_ref()
+            .map(|recording| recording.retention.clone()),
         recording: camera
             .spec
             .recording

@@ -287,7 +287,7 @@ fn container(pool: &ValidPool) -> Container {
         }),
         volume_mounts: Some(vec![
             mount("config", "/config", true),
-            mount("recordings", "/recordings", false),
+            mount("recordings", super::secret::RECORDINGS, false),
         ]),
         ..Container::default()
     }

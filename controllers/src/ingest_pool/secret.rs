@@ -15,6 +15,9 @@ use crate::random;
 /// File that the shards read.
 pub(crate) const CONFIG_FILE: &str = "mediamtx.yml";
 
+/// Where the shards record to.
+pub(crate) const RECORDINGS: &str = "/recordings";
+
 /// A pool's credentials: one user for the API and metrics, one for reading pictures over RTSP.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PoolCredentials {
@@ -62,6 +65,7 @@ pub(crate) fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret,
         rtsp_port: RTSP_PORT,
         api: credentials.api.clone(),
         reader: credentials.reader.clone(),
+        recordings: RECORDINGS.to_owned(),
     });
     let hash = Sha256::digest(config.as_bytes())
         .iter()

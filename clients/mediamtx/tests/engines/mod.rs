@@ -112,6 +112,7 @@ pub struct MediaMtx {
 
 impl MediaMtx {
     pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let config = ServerConfig {
             api_port: free_port(),
             metrics_port: free_port(),
@@ -119,8 +120,8 @@ impl MediaMtx {
             // With letters that MediaMTX does not take in plain text.
             api: Credentials::new("marsad", "a p\"ss: wörd %"),
             reader: Credentials::new("reader", "anöther/one"),
+            recordings: folder.path().join("recordings").display().to_string(),
         };
-        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("mediamtx.yml"), render_config(&config)).unwrap();
         let mut server = Self {
             process: None,
@@ -157,6 +158,14 @@ impl MediaMtx {
 
     pub fn rtsp(&self, path: &str) -> String {
         format!("rtsp://127.0.0.1:{}/{path}", self.config.rtsp_port)
+    }
+
+    /// Files that were recorded of a path.
+    pub fn recorded(&self, path: &str) -> Vec<PathBuf> {
+        let folder = Path::new(&self.config.recordings).join(path);
+        std::fs::read_dir(folder)
+            .map(|files| files.map(|file| file.unwrap().path()).collect())
+            .unwrap_or_default()
     }
 
     pub fn log(&self) -> String {

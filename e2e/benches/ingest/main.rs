@@ -1,0 +1,169 @@
+//! Real RTSP cameras from the simulator through real MediaMTX: what one costs, how long all take to come, and whether those that
+//! fail disturb the others (contracts.md 20). What the capacity calculator counts with comes from here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::ResourceExt as _;
+use kube::api::ListParams;
+use marsad_crds::{Circuit, ConditionType};
+use marsad_e2e::camera;
+use marsad_e2e::process;
+use marsad_e2e::report::Report;
+use marsad_e2e::scenario::{Scenario, scenario};
+use marsad_e2e::wait;
+use serde_json::json;
+
+/// Cameras of a shard.
+const PER_SHARD: u32 = 100;
+/// Requests at a time while cameras are made.
+const CONCURRENCY: usize = 8;
+
+#[derive(Parser)]
+struct Options {
+    /// Few cameras and a short look: nothing is gated
+    #[arg(long)]
+    short: bool,
+    /// Cameras
+    #[arg(long, default_value_t = 500)]
+    cameras: u32,
+    /// What cargo passes to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    // A camera that hangs costs the most: three tries of eleven seconds until its circuit is open.
+    let (count, look, fault) = if options.short {
+        (10, Duration::from_secs(5), "not_found")
+    } else {
+        (options.cameras, Duration::from_secs(60), "hang")
+    };
+    scenario("ingest", |test| async move {
+        let pool = test.pool(i32::try_from(count.div_ceil(PER_SHARD) + 1)?).await?;
+        let names: Vec<String> = (0..count).map(|number| format!("cam-{number:03}")).collect();
+        let mut report = Report::new("ingest");
+        report.figure("cameras", Some(count.into()), "cameras")?;
+
+        let started = Instant::now();
+        futures::stream::iter(&names)
+            .map(|name| test.add_to_pool(name, json!({"video": "clip"}), &pool))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<Vec<()>>()
+            .await?;
+        report.figure("made_s", Some(started.elapsed().as_secs_f64()), "s")?;
+        all(&test, count, ConditionType::Ready).await?;
+        report.figure("ready_500_s", Some(started.elapsed().as_secs_f64()), "s")?;
+        all(&test, count, ConditionType::Online).await?;
+        report.figure("online_500_s", Some(started.elapsed().as_secs_f64()), "s")?;
+
+        let before = usage(&test, &pool).await?;
+        let looked = Instant::now();
+        tokio::time::sleep(look).await;
+        let after = usage(&test, &pool).await?;
+        let cores = (after.processor - before.processor) / looked.elapsed().as_secs_f64();
+        report.figure(
+            "cpu_per_camera",
+            Some(cores * 100.0 / f64::from(count)),
+            "% of a core",
+        )?;
+        report.figure("rss_per_camera", Some(after.resident / f64::from(count)), "MiB")?;
+
+        let disturbed = disturbed(&test, &names, fault, look).await?;
+        report.figure("disturbed", Some(disturbed), "cameras")?;
+        if disturbed > 0.0 {
+            report.broken(format!("{disturbed} cameras were disturbed by others, aim 0"));
+        }
+        report.finish(!options.short)
+    })
+    .await
+}
+
+/// Waits until `kind` is True for all cameras.
+async fn all(test: &Scenario, count: u32, kind: ConditionType) -> Result<()> {
+    wait::answer("all cameras to be up", Duration::from_secs(900), async || {
+        let cameras = test.cameras().list(&ListParams::default()).await?;
+        let up = cameras.iter().filter(|one| camera::is(one, kind, "True")).count();
+        anyhow::ensure!(u32::try_from(up)? == count, "{up} of {count} are");
+        Ok(())
+    })
+    .await
+}
+
+struct Usage {
+    /// Seconds of processor time.
+    processor: f64,
+    /// MiB.
+    resident: f64,
+}
+
+/// What the pool's MediaMTX use, all together.
+async fn usage(test: &Scenario, pool: &str) -> Result<Usage> {
+    let mut sum = Usage {
+        processor: 0.0,
+        resident: 0.0,
+    };
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    for pod in test.cluster.pods_of("mediamtx").await? {
+        if !pod.name_any().starts_with(&format!("ingest-{pool}-")) {
+            continue;
+        }
+        for pid in process::of_pod(&pod.uid().context("uid")?)? {
+            let folder = format!("/proc/{}", pid.as_raw_nonzero());
+            let stat = fs::read_to_string(format!("{folder}/stat"))?;
+            let (_, fields) = stat.rsplit_once(") ").context("stat")?;
+            // utime and stime, fields 14 and 15; the third follows the name.
+            for field in fields.split_ascii_whitespace().skip(11).take(2) {
+                sum.processor += field.parse::<f64>()? / ticks;
+            }
+            let status = fs::read_to_string(format!("{folder}/status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kibibytes = line.context("VmRSS")?.trim().trim_end_matches("kB").trim();
+            sum.resident += kibibytes.parse::<f64>()? / 1024.0;
+        }
+    }
+    Ok(sum)
+}
+
+/// Lets every tenth camera fail until its circuit is open, and `look` longer; how many of the others were written meanwhile, which is
+/// what happens to one whose picture stops or starts anew.
+async fn disturbed(test: &Scenario, names: &[String], fault: &str, look: Duration) -> Result<f64> {
+    let dead = |number: usize| number.is_multiple_of(10);
+    let versions = async || -> Result<BTreeMap<String, String>> {
+        let cameras = test.cameras().list(&ListParams::default()).await?;
+        let healthy = names.iter().enumerate().filter(|(number, _)| !dead(*number));
+        let healthy: Vec<&String> = healthy.map(|(_, name)| name).collect();
+        let of = |one: &marsad_crds::Camera| (one.name_any(), one.resource_version().unwrap_or_default());
+        Ok(cameras
+            .iter()
+            .filter(|one| healthy.contains(&&one.name_any()))
+            .map(of)
+            .collect())
+    };
+    let before = versions().await?;
+    for (_, name) in names.iter().enumerate().filter(|(number, _)| dead(*number)) {
+        test.sim.fault(&test.simulated(name), fault).await?;
+    }
+    wait::answer("the circuits to open", Duration::from_secs(180), async || {
+        let cameras = test.cameras().list(&ListParams::default()).await?;
+        let open = cameras
+            .iter()
+            .filter(|one| camera::circuit(one) == Some(Circuit::Open));
+        let open = open.count();
+        anyhow::ensure!(open == names.len().div_ceil(10), "{open} are open");
+        Ok(())
+    })
+    .await?;
+    tokio::time::sleep(look).await;
+    let after = versions().await?;
+    let changed = before
+        .iter()
+        .filter(|(name, version)| after.get(*name) != Some(version));
+    Ok(f64::from(u32::try_from(changed.count())?))
+}

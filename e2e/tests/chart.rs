@@ -1,6 +1,7 @@
 //! The chart, rendered: what every installation gets, whatever its values.
 
 mod chart {
+    mod alerts;
     pub(crate) mod objects;
     mod pods;
     mod policies;

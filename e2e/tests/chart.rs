@@ -6,6 +6,7 @@ mod chart {
     mod pods;
     mod policies;
     mod rights;
+    mod runbooks;
     mod values;
     mod whole;
 }

@@ -23,6 +23,22 @@ fn rules(groups: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|group| list(group, "/rules"))
 }
 
+/// Names of all alerts.
+pub(crate) fn names() -> Result<Vec<String>> {
+    Ok(column("/alert")?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// How bad each alert is.
+pub(crate) fn severities() -> Result<Vec<(String, String)>> {
+    column("/labels/severity")
+}
+
+fn column(pointer: &str) -> Result<Vec<(String, String)>> {
+    let file = file()?;
+    let all = rules(&file).map(|rule| (text(rule, "/alert").to_owned(), text(rule, pointer).to_owned()));
+    Ok(all.collect())
+}
+
 #[test]
 fn what_is_installed_is_the_file() -> Result<()> {
     let file = file()?;

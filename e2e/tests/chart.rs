@@ -2,6 +2,7 @@
 
 mod chart {
     mod alerts;
+    mod metrics;
     pub(crate) mod objects;
     mod pods;
     mod policies;

@@ -33,6 +33,11 @@ pub(crate) fn severities() -> Result<Vec<(String, String)>> {
     column("/labels/severity")
 }
 
+/// What each alert looks at.
+pub(crate) fn expressions() -> Result<Vec<(String, String)>> {
+    column("/expr")
+}
+
 fn column(pointer: &str) -> Result<Vec<(String, String)>> {
     let file = file()?;
     let all = rules(&file).map(|rule| (text(rule, "/alert").to_owned(), text(rule, pointer).to_owned()));

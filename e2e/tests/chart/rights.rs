@@ -1,9 +1,10 @@
 //! Rights of service accounts and people (style.md 23).
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::Result;
-use marsad_e2e::helm::{Helm, chart_dir};
+use marsad_e2e::helm::{Helm, chart_dir, checkout};
 use serde_json::{Value, json};
 
 use super::objects::{id, list, text, variants};
@@ -179,6 +180,45 @@ fn bindings_lead_somewhere() -> Result<()> {
                 assert!(ids.contains(&account), "{}: {account}", id(binding));
                 assert_eq!(text(subject, "/namespace"), "marsad-system", "{}", id(binding));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Plurals of the kinds, from the definitions.
+fn kinds() -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for file in fs::read_dir(checkout().join("manifests/crds"))? {
+        let crd: Value = serde_saphyr::from_str(&fs::read_to_string(file?.path())?)?;
+        all.insert(text(&crd, "/spec/names/plural").to_owned());
+    }
+    Ok(all)
+}
+
+/// `marsad-view` shows every kind and changes none; `marsad-edit` keeps what an agency keeps. Neither reaches status or a Secret.
+#[test]
+fn people_see_all_kinds_and_keep_their_own() -> Result<()> {
+    let see = ["get", "list", "watch"];
+    let keep = ["create", "update", "patch", "delete", "deletecollection"];
+    let kept = ["cameras", "camerasources", "playbackjobs"];
+    for variant in variants()? {
+        for (role, resources, verbs) in [
+            ("marsad-view", kinds()?, see.to_vec()),
+            (
+                "marsad-edit",
+                kept.map(str::to_owned).into(),
+                [&see[..], &keep[..]].concat(),
+            ),
+        ] {
+            let object = variant.find(&format!("ClusterRole/{role}"))?;
+            let mut found = BTreeSet::new();
+            for rule in list(object, "/rules") {
+                assert_eq!(rule["apiGroups"], json!(["marsad.dev"]), "{role}");
+                assert_eq!(rule["verbs"], json!(verbs), "{role}");
+                let resources = list(rule, "/resources").iter().filter_map(Value::as_str);
+                found.extend(resources.map(str::to_owned));
+            }
+            assert_eq!(found, resources, "{}: {role}", variant.name);
         }
     }
     Ok(())

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use marsad_e2e::helm::{Helm, chart_dir, checkout};
+use marsad_e2e::rights::{self, ACCOUNTS, Place, Right};
 use serde_json::{Value, json};
 
-use super::objects::{id, list, text, variants};
+use super::objects::{Variant, id, list, text, variants};
 
 #[test]
 fn no_rule_says_everything() -> Result<()> {
@@ -181,6 +182,79 @@ fn bindings_lead_somewhere() -> Result<()> {
                 assert_eq!(text(subject, "/namespace"), "marsad-system", "{}", id(binding));
             }
         }
+    }
+    Ok(())
+}
+
+/// Every right that the bindings of a rendered chart give to our service accounts.
+fn rendered(variant: &Variant) -> Result<BTreeSet<Right>> {
+    let mut all = BTreeSet::new();
+    let bindings = variant
+        .kind("ClusterRoleBinding")
+        .chain(variant.kind("RoleBinding"));
+    for binding in bindings {
+        let place = match (text(binding, "/kind"), text(binding, "/metadata/namespace")) {
+            ("ClusterRoleBinding", _) => Place::Cluster,
+            ("RoleBinding", "marsad-system") => Place::Release,
+            // An agency's own binding, which `secrets_are_never_read_cluster_wide` looks at.
+            _ => continue,
+        };
+        let role = variant.find(&format!(
+            "{}/{}",
+            text(binding, "/roleRef/kind"),
+            text(binding, "/roleRef/name")
+        ))?;
+        for subject in list(binding, "/subjects") {
+            let name = text(subject, "/name");
+            let account = ACCOUNTS
+                .into_iter()
+                .find(|component| name.strip_prefix("marsad-") == Some(component))
+                .with_context(|| format!("{name} is in no table of rights"))?;
+            for rule in list(role, "/rules") {
+                expand(rule, account, place, &mut all);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn expand(rule: &Value, account: &'static str, place: Place, into: &mut BTreeSet<Right>) {
+    let texts = |key: &str| list(rule, key).iter().filter_map(Value::as_str);
+    let mut names: Vec<&str> = texts("/resourceNames").collect();
+    if names.is_empty() {
+        names.push("");
+    }
+    for group in texts("/apiGroups") {
+        for resource in texts("/resources") {
+            for name in &names {
+                for verb in texts("/verbs") {
+                    into.insert(Right {
+                        account,
+                        place,
+                        group: group.to_owned(),
+                        resource: resource.to_owned(),
+                        name: (*name).to_owned(),
+                        verb: verb.to_owned(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The table that `tests/rbac.rs` asks a real API server about: no right more, none less, whatever the values.
+#[test]
+fn the_table_of_rights_is_what_the_chart_grants() -> Result<()> {
+    let table = rights::granted();
+    for variant in variants()? {
+        let rendered = rendered(&variant)?;
+        let more: Vec<&Right> = rendered.difference(&table).collect();
+        let less: Vec<&Right> = table.difference(&rendered).collect();
+        assert!(
+            more.is_empty() && less.is_empty(),
+            "{}: not in e2e/src/rights.rs {more:#?}, only there {less:#?}",
+            variant.name
+        );
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod page;
 pub mod process;
 pub mod report;
+pub mod rights;
 pub mod scenario;
 pub mod sim;
 pub mod statistics;

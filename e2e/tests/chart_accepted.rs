@@ -7,6 +7,9 @@ use marsad_e2e::helm::{Helm, checkout};
 use marsad_e2e::manifests;
 use serde_json::Value;
 
+/// Kinds of the Prometheus operator, which the cluster under test does not have.
+const WITHOUT_MONITORING: &str = "serviceMonitor.enabled=false,monitoring.prometheusRule.enabled=false";
+
 #[tokio::test]
 async fn every_object_is_taken_strictly() -> Result<()> {
     let cluster = Cluster::from_env().await?;
@@ -16,7 +19,7 @@ async fn every_object_is_taken_strictly() -> Result<()> {
     let balancer = "livekit.media.mode=LoadBalancer,livekit.media.address=192.0.2.7";
     let variants: [&[&str]; 3] = [
         &[],
-        &["-f", everything, "--set", "serviceMonitor.enabled=false"],
+        &["-f", everything, "--set", WITHOUT_MONITORING],
         &["--set", balancer],
     ];
     for variant in variants {

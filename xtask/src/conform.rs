@@ -63,7 +63,7 @@ impl Schemas {
             conform.args(["-schema-location", &pattern]);
         }
         // Kinds of an operator that a site may have, of which we have no schema.
-        conform.args(["-skip", "ServiceMonitor"]);
+        conform.args(["-skip", "ServiceMonitor,PrometheusRule"]);
         command::output(conform.args(paths), CHECK).map(drop)
     }
 }

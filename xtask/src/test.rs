@@ -194,8 +194,32 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
 }
 
 fn soak(checkout: &Checkout) -> Result<()> {
+    alerts(checkout)?;
     let long = ["test", "--quiet", "-p", "marsad-runtime", "--", "--ignored"];
     command::shown(&mut cargo(checkout, &long), TIER)
+}
+
+/// The chart's alerts, played through by Prometheus' own tool.
+fn alerts(checkout: &Checkout) -> Result<()> {
+    engines::ensure(checkout, &[engines::PROMTOOL])?;
+    let promtool = engines::PROMTOOL.binary(&checkout.cache, "promtool");
+    for args in [
+        [
+            "check",
+            "rules",
+            "--lint=all",
+            "--lint-fatal",
+            "charts/marsad/files/alerts.yaml",
+        ]
+        .as_slice(),
+        &["test", "rules", "charts/marsad/tests/alerts_test.yaml"],
+    ] {
+        command::shown(
+            Command::new(&promtool).current_dir(&checkout.root).args(args),
+            TIER,
+        )?;
+    }
+    Ok(())
 }
 
 /// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests.

@@ -1,12 +1,14 @@
 //! Rights of service accounts and people (style.md 23).
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::Result;
-use marsad_e2e::helm::{Helm, chart_dir};
+use anyhow::{Context as _, Result};
+use marsad_e2e::helm::{Helm, chart_dir, checkout};
+use marsad_e2e::rights::{self, ACCOUNTS, Place, Right};
 use serde_json::{Value, json};
 
-use super::objects::{id, list, text, variants};
+use super::objects::{Variant, id, list, text, variants};
 
 #[test]
 fn no_rule_says_everything() -> Result<()> {
@@ -179,6 +181,118 @@ fn bindings_lead_somewhere() -> Result<()> {
                 assert!(ids.contains(&account), "{}: {account}", id(binding));
                 assert_eq!(text(subject, "/namespace"), "marsad-system", "{}", id(binding));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every right that the bindings of a rendered chart give to our service accounts.
+fn rendered(variant: &Variant) -> Result<BTreeSet<Right>> {
+    let mut all = BTreeSet::new();
+    let bindings = variant
+        .kind("ClusterRoleBinding")
+        .chain(variant.kind("RoleBinding"));
+    for binding in bindings {
+        let place = match (text(binding, "/kind"), text(binding, "/metadata/namespace")) {
+            ("ClusterRoleBinding", _) => Place::Cluster,
+            ("RoleBinding", "marsad-system") => Place::Release,
+            // An agency's own binding, which `secrets_are_never_read_cluster_wide` looks at.
+            _ => continue,
+        };
+        let role = variant.find(&format!(
+            "{}/{}",
+            text(binding, "/roleRef/kind"),
+            text(binding, "/roleRef/name")
+        ))?;
+        for subject in list(binding, "/subjects") {
+            let name = text(subject, "/name");
+            let account = ACCOUNTS
+                .into_iter()
+                .find(|component| name.strip_prefix("marsad-") == Some(component))
+                .with_context(|| format!("{name} is in no table of rights"))?;
+            for rule in list(role, "/rules") {
+                expand(rule, account, place, &mut all);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn expand(rule: &Value, account: &'static str, place: Place, into: &mut BTreeSet<Right>) {
+    let texts = |key: &str| list(rule, key).iter().filter_map(Value::as_str);
+    let mut names: Vec<&str> = texts("/resourceNames").collect();
+    if names.is_empty() {
+        names.push("");
+    }
+    for group in texts("/apiGroups") {
+        for resource in texts("/resources") {
+            for name in &names {
+                for verb in texts("/verbs") {
+                    into.insert(Right {
+                        account,
+                        place,
+                        group: group.to_owned(),
+                        resource: resource.to_owned(),
+                        name: (*name).to_owned(),
+                        verb: verb.to_owned(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// The table that `tests/rbac.rs` asks a real API server about: no right more, none less, whatever the values.
+#[test]
+fn the_table_of_rights_is_what_the_chart_grants() -> Result<()> {
+    let table = rights::granted();
+    for variant in variants()? {
+        let rendered = rendered(&variant)?;
+        let more: Vec<&Right> = rendered.difference(&table).collect();
+        let less: Vec<&Right> = table.difference(&rendered).collect();
+        assert!(
+            more.is_empty() && less.is_empty(),
+            "{}: not in e2e/src/rights.rs {more:#?}, only there {less:#?}",
+            variant.name
+        );
+    }
+    Ok(())
+}
+
+/// Plurals of the kinds, from the definitions.
+fn kinds() -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for file in fs::read_dir(checkout().join("manifests/crds"))? {
+        let crd: Value = serde_saphyr::from_str(&fs::read_to_string(file?.path())?)?;
+        all.insert(text(&crd, "/spec/names/plural").to_owned());
+    }
+    Ok(all)
+}
+
+/// `marsad-view` shows every kind and changes none; `marsad-edit` keeps what an agency keeps. Neither reaches status or a Secret.
+#[test]
+fn people_see_all_kinds_and_keep_their_own() -> Result<()> {
+    let see = ["get", "list", "watch"];
+    let keep = ["create", "update", "patch", "delete", "deletecollection"];
+    let kept = ["cameras", "camerasources", "playbackjobs"];
+    for variant in variants()? {
+        for (role, resources, verbs) in [
+            ("marsad-view", kinds()?, see.to_vec()),
+            (
+                "marsad-edit",
+                kept.map(str::to_owned).into(),
+                [&see[..], &keep[..]].concat(),
+            ),
+        ] {
+            let object = variant.find(&format!("ClusterRole/{role}"))?;
+            let mut found = BTreeSet::new();
+            for rule in list(object, "/rules") {
+                assert_eq!(rule["apiGroups"], json!(["marsad.dev"]), "{role}");
+                assert_eq!(rule["verbs"], json!(verbs), "{role}");
+                let resources = list(rule, "/resources").iter().filter_map(Value::as_str);
+                found.extend(resources.map(str::to_owned));
+            }
+            assert_eq!(found, resources, "{}: {role}", variant.name);
         }
     }
     Ok(())

@@ -33,6 +33,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("networkPolicy.cameraCIDRs={anywhere}", "cameraCIDRs"),
     ("networkPolicy.metricsFrom=null", "metricsFrom"),
     ("serviceMonitor.interval=often", "interval"),
+    (
+        "monitoring.prometheusRule.runbookBaseUrl=runbooks",
+        "runbookBaseUrl",
+    ),
 ];
 
 #[test]

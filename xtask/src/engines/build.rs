@@ -66,11 +66,12 @@ pub(crate) fn kubernetes(checkout: &Checkout, version: &str, out: &Path, log: &P
 }
 
 /// A program whose module has no replacements.
-pub(crate) fn go_install(package: &str, version: &str, out: &Path, log: &Path) -> Result<()> {
+pub(crate) fn go_install(package: &str, version: &str, tags: &str, out: &Path, log: &Path) -> Result<()> {
     let mut command = go()?;
     command
         .env("GOBIN", out)
-        .args(["install", "-ldflags", "-s -w", &format!("{package}@{version}")]);
+        .args(["install", "-ldflags", "-s -w", "-tags", tags])
+        .arg(format!("{package}@{version}"));
     command::logged(&mut command, log, BUILD)
 }
 

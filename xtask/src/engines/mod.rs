@@ -24,6 +24,8 @@ enum Recipe {
         package: &'static str,
         /// What `go install` calls the binary.
         installed: &'static str,
+        /// Build tags, with commas between.
+        tags: &'static str,
     },
     /// The module lacks two embedded files (testbed.md §4).
     MediaMtx,
@@ -64,6 +66,7 @@ pub(crate) const COREDNS: Engine = Engine {
     recipe: Recipe::GoInstall {
         package: "github.com/coredns/coredns",
         installed: "coredns",
+        tags: "",
     },
 };
 
@@ -83,6 +86,7 @@ pub(crate) const LIVEKIT: Engine = Engine {
     recipe: Recipe::GoInstall {
         package: "github.com/livekit/livekit-server/cmd/server",
         installed: "server",
+        tags: "",
     },
 };
 
@@ -94,6 +98,7 @@ pub(crate) const HELM: Engine = Engine {
     recipe: Recipe::GoInstall {
         package: "helm.sh/helm/v4/cmd/helm",
         installed: "helm",
+        tags: "",
     },
 };
 
@@ -105,10 +110,24 @@ pub(crate) const KUBECONFORM: Engine = Engine {
     recipe: Recipe::GoInstall {
         package: "github.com/yannh/kubeconform/cmd/kubeconform",
         installed: "kubeconform",
+        tags: "",
     },
 };
 
-/// All of them, those that `up` needs first in front.
+/// Tests the chart's alerts, in the tier `soak` only. Built without the clients of all the clouds in which Prometheus (this is 3.16)
+/// could look for targets.
+pub(crate) const PROMTOOL: Engine = Engine {
+    name: "promtool",
+    version: "v0.316.0",
+    binaries: &["promtool"],
+    recipe: Recipe::GoInstall {
+        package: "github.com/prometheus/prometheus/cmd/promtool",
+        installed: "promtool",
+        tags: "remove_all_sd",
+    },
+};
+
+/// Those that `up`, images and the tiers of every run need, those that `up` needs first in front.
 pub(crate) const ALL: [Engine; 6] = [KUBERNETES, COREDNS, MEDIAMTX, LIVEKIT, HELM, KUBECONFORM];
 
 impl Engine {
@@ -169,8 +188,12 @@ fn make(checkout: &Checkout, engine: &Engine) -> Result<()> {
     let log = workshop.join("build.log");
     match engine.recipe {
         Recipe::Kubernetes => build::kubernetes(checkout, engine.version, &out, &log)?,
-        Recipe::GoInstall { package, installed } => {
-            build::go_install(package, engine.version, &out, &log)?;
+        Recipe::GoInstall {
+            package,
+            installed,
+            tags,
+        } => {
+            build::go_install(package, engine.version, tags, &out, &log)?;
             if let [name] = engine.binaries
                 && *name != installed
             {

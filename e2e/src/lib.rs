@@ -1,6 +1,7 @@
 //! What tests against a real cluster share. The tests are in `tests/`, one file per failure or feature;
 //! `cargo xtask test` brings a cluster up for them and sets what they read: `KUBECONFIG`, `MARSAD_URL`,
-//! `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, `MARSAD_XTASK` and, when they are not in the PATH, `CHROMEDRIVER` and `CHROMIUM`.
+//! `MARSAD_LOGIN` (`USER PASSWORD`), `HELM`, `MARSAD_XTASK`, `MARSAD_KSTATUS` (absent: nothing is held against kstatus) and, when
+//! they are not in the PATH, `CHROMEDRIVER` and `CHROMIUM`.
 
 pub mod api;
 pub mod barcode;
@@ -9,6 +10,7 @@ pub mod camera;
 pub mod cluster;
 pub mod diagnostics;
 pub mod helm;
+pub mod kstatus;
 pub mod leader;
 pub mod manifests;
 pub mod metrics;

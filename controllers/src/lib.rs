@@ -5,6 +5,9 @@ pub mod bootstrap;
 pub mod camera;
 pub mod camera_source;
 pub mod fleet;
+#[cfg(test)]
+#[path = "../../crds/tests/health/mod.rs"]
+mod health;
 pub mod ingest_pool;
 mod labels;
 mod random;

@@ -16,6 +16,7 @@ pub mod grammar;
 pub mod iam_group;
 pub mod id;
 pub mod ingest_pool;
+pub mod kstatus;
 pub mod labels;
 pub mod playback_job;
 pub mod reason;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::camera::{SOURCE, camera};
 use crate::cluster::Cluster;
+use crate::kstatus::Witness;
 use crate::sim::Sim;
 use crate::{diagnostics, wait};
 
@@ -39,10 +40,10 @@ struct Made {
 }
 
 /// Runs `body` in a namespace of its own, and removes it and what the scenario made. A failure is reported with the state
-/// of the cluster at that moment.
+/// of the cluster at that moment. Every version of every object of the scenario is held against kstatus at the end.
 ///
 /// # Errors
-/// What `body` says, or that something did not go away.
+/// What `body` says, or that something did not go away, or that kstatus reads an object otherwise than we do.
 pub async fn scenario<F>(name: &str, body: impl FnOnce(Scenario) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
@@ -56,6 +57,8 @@ where
         namespace,
         made: Arc::default(),
     };
+    // Before the first object is there.
+    let witness = Box::pin(Witness::from_env(&scenario.cluster.client, &scenario.namespace)).await?;
     Box::pin(scenario.prepare()).await?;
     let body = AssertUnwindSafe(Box::pin(body(scenario.clone()))).catch_unwind();
     let ran = tokio::select! {
@@ -76,7 +79,13 @@ where
             std::panic::resume_unwind(panic)
         }
         Ok(Err(error)) => Err(error.context(state)),
-        Ok(Ok(())) => cleaned,
+        Ok(Ok(())) => {
+            cleaned?;
+            match witness {
+                Some(witness) => Box::pin(witness.judge()).await,
+                None => Ok(()),
+            }
+        }
     }
 }
 

@@ -167,7 +167,10 @@ fn run(task: Task) -> Result<()> {
             install::build(&checkout)?;
             print(&images::stage(&checkout)?.display().to_string())
         }
-        Task::Engines => engines::ensure(&checkout, &engines::ALL),
+        Task::Engines => {
+            engines::ensure(&checkout, &engines::ALL)?;
+            engines::kstatus(&checkout, &checkout.root.join("target/engines")).map(drop)
+        }
         Task::Generate { check } => generate::run(check),
         Task::Node(role) => role.play(),
     }

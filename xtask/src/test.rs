@@ -161,7 +161,10 @@ fn chart(checkout: &Checkout) -> Result<()> {
             .check_text(checkout, &manifests)
             .with_context(|| format!("the chart with {values:?}"))?;
     }
-    schemas.check_files(checkout, &["examples", "deploy/local/sim.yaml"])
+    schemas.check_files(
+        checkout,
+        &["examples", "deploy/local/sim.yaml", "charts/marsad/files/argocd"],
+    )
 }
 
 fn dashboard(checkout: &Checkout) -> Result<()> {
@@ -183,6 +186,7 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
     let folder = engine_folder(checkout)?;
     let mut test = cargo(checkout, &["test", "--quiet"]);
     for package in [
+        "marsad-crds",
         "marsad-mediamtx",
         "marsad-livekit",
         "marsad-rtsp",
@@ -222,7 +226,7 @@ fn alerts(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
-/// A folder with MediaMTX and LiveKit by their names: what `MARSAD_ENGINES` means to tests.
+/// A folder with MediaMTX, LiveKit and kstatus by their names: what `MARSAD_ENGINES` means to tests.
 fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
     engines::ensure(checkout, &[engines::MEDIAMTX, engines::LIVEKIT])?;
     let folder = checkout.root.join("target/engines");
@@ -235,11 +239,13 @@ fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
         remove_if_there(&link)?;
         std::os::unix::fs::symlink(engine.binary(&checkout.cache, binary), &link)?;
     }
+    engines::kstatus(checkout, &folder)?;
     Ok(folder)
 }
 
 fn end_to_end(checkout: &Checkout) -> Result<()> {
     packages::for_browser(checkout)?;
+    let kstatus = engines::kstatus(checkout, &checkout.root.join("target/engines"))?;
     up::up(checkout)?;
     // One at a time: some of them kill what others watch.
     let mut test = cargo(
@@ -254,6 +260,7 @@ fn end_to_end(checkout: &Checkout) -> Result<()> {
             "--test-threads=1",
         ],
     );
+    test.env("MARSAD_KSTATUS", kstatus);
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use marsad_crds::{
-    Camera, CameraSource, CameraSourceSpec, CameraSpec, CameraStream, IngestPool, IngestPoolSpec, RtspSource,
+    Camera, CameraSource, CameraSourceSpec, CameraSpec, CameraStream, IngestPool, IngestPoolSpec,
+    MilestoneSource, RtspSource,
 };
 use marsad_mediamtx::{PathState, Track};
 
@@ -40,6 +41,17 @@ pub(crate) fn source() -> Arc<CameraSource> {
     );
     source.metadata.namespace = Some("police".into());
     Arc::new(source)
+}
+
+pub(crate) fn milestone() -> MilestoneSource {
+    MilestoneSource {
+        url: "https://milestone.rta.ae".into(),
+        credentials_secret_ref: "milestone".into(),
+        ca_secret_ref: None,
+        sync_interval: "10m".into(),
+        batch_size: 50,
+        camera_selector: None,
+    }
 }
 
 pub(crate) fn pool() -> Arc<IngestPool> {

@@ -6,7 +6,7 @@ mod circuit;
 mod dereference;
 mod dial;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod judge;
 mod metrics;
 mod prober;

@@ -242,10 +242,15 @@ fn held(hold: &Hold) -> Vec<Wanted> {
     all
 }
 
-/// Paused: what was last known stays, Ready says that nobody looks, Reconciling keeps it from being Current.
+/// Paused: what was last known stays, Ready says that nobody looks, Reconciling keeps it from being Current. That it can never
+/// work is not said any more, as nobody would see it mended; kstatus would read Stalled first, and say Failed for ever.
 fn paused(before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     let message = "paused: remove the annotation marsad.dev/paused to go on";
-    let set = [Type::Ready.as_str(), Type::Reconciling.as_str()];
+    let set = [
+        Type::Ready.as_str(),
+        Type::Reconciling.as_str(),
+        Type::Stalled.as_str(),
+    ];
     let mut all: Vec<Condition> = before
         .iter()
         .filter(|condition| !set.contains(&condition.type_.as_str()))
@@ -308,9 +313,15 @@ pub(crate) fn explain(url: &str, failure: &marsad_rtsp::Failure) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
     use super::*;
-    use crate::camera::fixtures::{camera, path_seen, valid};
-    use marsad_runtime::conditions::find;
+    use crate::camera::dereference::{Found, Login};
+    use crate::camera::fixtures::{camera, milestone, path_seen, pool, source, valid};
+    use crate::camera::validate::{Plan, validate};
+    use crate::health::check_written;
+    use marsad_crds::CameraSource;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -340,64 +351,177 @@ mod tests {
         })
     }
 
-    /// (outcome, Ready, Online, Reconciling there, Stalled there): contracts.md 2.
-    #[test]
-    fn the_table_of_states() {
-        let table = [
-            (
-                running(Reason::Online, Status::True),
-                "True",
-                "True",
-                false,
-                false,
-            ),
-            (
-                running(Reason::ConnectionRefused, Status::False),
-                "True",
-                "False",
-                false,
-                false,
-            ),
-            (hold(false, false), "False", "False", true, false),
-            (hold(true, false), "False", "False", false, true),
-            (hold(false, true), "True", "False", false, false),
-            (Outcome::Nowhere(Box::new(valid())), "False", "False", true, false),
-            (
-                Outcome::Waiting(Box::new(valid()), "s".into()),
-                "False",
-                "False",
-                true,
-                false,
-            ),
-            (
-                Outcome::NotConfigured(Box::new(valid()), "s".into(), "why".into()),
-                "False",
-                "False",
-                true,
-                false,
-            ),
-            (Outcome::Paused, "Unknown", "-", true, false),
-        ];
-        for (outcome, ready, online, reconciling, stalled) in table {
-            let status = status(&camera(), &outcome, at(0));
-            let of = |type_: Type| {
-                find(&status.conditions, type_.as_str()).map_or("-", |found| found.status.as_str())
-            };
-            assert_eq!(
-                (of(Type::Ready), of(Type::Online)),
-                (ready, online),
-                "{outcome:?}"
-            );
-            assert_eq!(of(Type::Reconciling) == "True", reconciling, "{outcome:?}");
-            assert_eq!(of(Type::Stalled) == "True", stalled, "{outcome:?}");
-            assert_eq!(status.observed_generation, Some(3));
-            assert!(
-                status
-                    .conditions
-                    .iter()
-                    .all(|condition| condition.observed_generation == Some(3))
-            );
+    /// A new outcome does not compile until it has its rows in the table.
+    fn row_of(outcome: &Outcome) -> &'static str {
+        match outcome {
+            Outcome::Paused => "paused",
+            Outcome::Held(_) => "held",
+            Outcome::Nowhere(_) => "nowhere",
+            Outcome::Waiting(..) => "waiting",
+            Outcome::NotConfigured(..) => "not configured",
+            Outcome::Running(_) => "running",
         }
+    }
+
+    /// What holds `camera` back, given what was found.
+    fn held_back(camera: &Camera, found: Found) -> Outcome {
+        match validate(camera, found) {
+            Plan::Hold(hold) => Outcome::Held(hold),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Every state that this controller writes, by its name in the table of states (`crds/tests/health`).
+    fn every_state() -> Vec<(&'static str, Camera, Outcome)> {
+        let found = || Found {
+            source: Some(source()),
+            pool: Some(pool()),
+            login: Login::None,
+        };
+        let edited = |edit: fn(&mut Camera)| {
+            let mut camera = camera();
+            edit(&mut camera);
+            camera
+        };
+        let of_source = |edit: fn(&mut CameraSource)| {
+            let mut source = source();
+            edit(Arc::make_mut(&mut source));
+            Found {
+                source: Some(source),
+                ..found()
+            }
+        };
+        let with_login = |login: Login| Found { login, ..found() };
+        let device = |camera: &mut Camera| {
+            camera.spec.stream.url = None;
+            camera.spec.stream.device_id = Some("6f9619ff-8b86-d011-b42d-00c04fc964ff".into());
+        };
+        let can_never_work = || {
+            let camera = edited(device);
+            let outcome = held_back(&camera, found());
+            (camera, outcome)
+        };
+        let paused = |before: Option<(Camera, Outcome)>| {
+            let (mut camera, status) = before.map_or_else(
+                || (camera(), None),
+                |(camera, outcome)| {
+                    let status = status(&camera, &outcome, at(0));
+                    (camera, Some(status))
+                },
+            );
+            camera.status = status;
+            camera
+        };
+        let online = || running(Reason::Online, Status::True);
+        let holds = [
+            (
+                "source not found",
+                camera(),
+                Found {
+                    source: None,
+                    ..found()
+                },
+            ),
+            (
+                "pool not found",
+                camera(),
+                Found {
+                    pool: None,
+                    ..found()
+                },
+            ),
+            (
+                "secret not found",
+                camera(),
+                with_login(Login::Missing("door".into())),
+            ),
+            (
+                "secret of another type",
+                camera(),
+                with_login(Login::WrongType("door".into(), "Opaque".into())),
+            ),
+            (
+                "secret without a password",
+                camera(),
+                with_login(Login::Incomplete("door".into())),
+            ),
+            (
+                "waits for Milestone",
+                edited(device),
+                of_source(|source| source.spec.milestone = Some(milestone())),
+            ),
+            ("can never work", edited(device), found()),
+            ("suspended", edited(|camera| camera.spec.suspend = true), found()),
+            (
+                "suspended by its source",
+                camera(),
+                of_source(|source| source.spec.suspend = true),
+            ),
+        ];
+        let mut all: Vec<(&'static str, Camera, Outcome)> = holds
+            .into_iter()
+            .map(|(name, camera, found)| {
+                let outcome = held_back(&camera, found);
+                (name, camera, outcome)
+            })
+            .collect();
+        all.extend([
+            (
+                "paused while online",
+                paused(Some((camera(), online()))),
+                Outcome::Paused,
+            ),
+            (
+                "paused while it could never work",
+                paused(Some(can_never_work())),
+                Outcome::Paused,
+            ),
+            ("paused from the start", paused(None), Outcome::Paused),
+        ]);
+        let shard = || "ingest-default-0".to_owned();
+        let on_shard = [
+            ("no shard has room", Outcome::Nowhere(Box::new(valid()))),
+            ("shard lost", Outcome::Waiting(Box::new(valid()), shard())),
+            (
+                "path not configured",
+                Outcome::NotConfigured(Box::new(valid()), shard(), "why".into()),
+            ),
+            ("connecting", running(Reason::Connecting, Status::Unknown)),
+            ("online", online()),
+            (
+                "online with long groups of pictures",
+                running(Reason::GopTooLong, Status::True),
+            ),
+            ("not shown live", running(Reason::LiveOff, Status::True)),
+            (
+                "refused by the camera",
+                running(Reason::ConnectionRefused, Status::False),
+            ),
+            (
+                "of another codec",
+                running(Reason::UnsupportedCodec, Status::False),
+            ),
+            ("stalled pictures", running(Reason::Stalled, Status::False)),
+        ];
+        all.extend(
+            on_shard
+                .into_iter()
+                .map(|(name, outcome)| (name, camera(), outcome)),
+        );
+        all
+    }
+
+    /// contracts.md 2: what each state is to Flux, Helm and Argo CD is said in the table.
+    #[test]
+    fn the_table_of_states_is_what_is_written() {
+        let states = every_state();
+        let rows: BTreeSet<&str> = states.iter().map(|(.., outcome)| row_of(outcome)).collect();
+        assert_eq!(rows.len(), 6, "an outcome has no state in the table: {rows:?}");
+        let written: Vec<(&str, i64, CameraStatus)> = states
+            .iter()
+            .map(|(name, camera, outcome)| (*name, 3, status(camera, outcome, at(9))))
+            .collect();
+        check_written("Camera", &written);
     }
 
     #[test]

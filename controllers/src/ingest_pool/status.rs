@@ -100,6 +100,7 @@ fn serving(valid: &ValidPool, shards: &StatefulSet) -> Vec<Wanted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::check_written;
     use crate::ingest_pool::fixtures::{pool, settings};
     use crate::ingest_pool::validate::validate;
     use k8s_openapi::api::apps::v1::StatefulSetStatus;
@@ -137,6 +138,22 @@ mod tests {
             assert_eq!((status.ready, status.assigned), (None, None));
             assert_eq!(status.capacity, Some(200));
         }
+    }
+
+    /// contracts.md 2: what each state is to Flux, Helm and Argo CD is said in the table (`crds/tests/health`).
+    #[test]
+    fn the_table_of_states_is_what_is_written() {
+        let mut elsewhere = pool(2);
+        elsewhere.metadata.namespace = Some("police".into());
+        let refused = validate(&elsewhere, &settings()).unwrap_err();
+        let written = [
+            ("serves", pool(2), applied(2, 2, 2)),
+            ("not every pod serves", pool(2), applied(2, 1, 2)),
+            ("the pods have not heard of the edit", pool(2), applied(2, 2, 1)),
+            ("in another namespace", elsewhere, Outcome::Refused(refused)),
+        ]
+        .map(|(name, pool, outcome)| (name, 1, status(&pool, &outcome, Timestamp::UNIX_EPOCH)));
+        check_written("IngestPool", &written);
     }
 
     #[test]

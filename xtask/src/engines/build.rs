@@ -75,6 +75,17 @@ pub(crate) fn go_install(package: &str, version: &str, tags: &str, out: &Path, l
     command::logged(&mut command, log, BUILD)
 }
 
+/// The program of a module of ours, whose go.mod and go.sum fix every version.
+pub(crate) fn go_module(source: &Path, program: &Path, log: &Path) -> Result<()> {
+    let mut command = go()?;
+    command
+        .current_dir(source)
+        .args(["build", "-ldflags", "-s -w", "-o"])
+        .arg(program)
+        .arg(".");
+    command::logged(&mut command, log, BUILD)
+}
+
 /// MediaMTX: the module, its version file, and hls.js from npm.
 pub(crate) fn mediamtx(version: &str, workshop: &Path, out: &Path, log: &Path) -> Result<()> {
     let source = workshop.join("source");

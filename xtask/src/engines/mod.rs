@@ -181,6 +181,19 @@ pub(crate) fn ensure(checkout: &Checkout, engines: &[Engine]) -> Result<()> {
     Ok(())
 }
 
+/// Builds our own `tools/kstatus` into `folder` and returns its path. It has no version to be cached by, as engines have:
+/// Go's cache knows what has changed, and says so in a second.
+pub(crate) fn kstatus(checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let step = Step::start("tool: kstatus");
+    let program = folder.join("kstatus");
+    let log = checkout.root.join("target/kstatus.log");
+    build::go_module(&checkout.root.join("tools/kstatus"), &program, &log)
+        .context("tools/kstatus cannot be built")?;
+    step.done();
+    Ok(program)
+}
+
 fn make(checkout: &Checkout, engine: &Engine) -> Result<()> {
     let workshop = engine.workshop(&checkout.cache);
     let out = workshop.join("out");

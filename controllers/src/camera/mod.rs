@@ -447,6 +447,8 @@ impl Controller {
                 latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
                 "stream_connected"
             );
+        } else if online.status == "Unknown" {
+            tracing::info!(camera_id = id, source, namespace, name, "stream_connecting");
         } else {
             tracing::warn!(
                 camera_id = id,

@@ -32,6 +32,45 @@ pub fn of_pod(uid: &str) -> Result<Vec<Pid>> {
     Ok(found)
 }
 
+/// What a process has used.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Seconds of processor time so far, its own and the kernel's for it.
+    pub processor: f64,
+    /// Bytes resident now.
+    pub resident: f64,
+    /// Bytes resident at most so far.
+    pub most: f64,
+}
+
+/// What the process has used (proc(5): `stat`, `status`).
+///
+/// # Errors
+/// When it is gone.
+pub fn usage(pid: Pid) -> Result<Usage> {
+    let folder = format!("/proc/{}", pid.as_raw_nonzero());
+    let stat = fs::read_to_string(format!("{folder}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("stat")?;
+    // utime and stime are fields 14 and 15 of all; the third follows the name.
+    let ticks: u64 = fields
+        .split_ascii_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u64>)
+        .sum::<Result<u64, _>>()?;
+    let status = fs::read_to_string(format!("{folder}/status"))?;
+    let bytes = |name: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kibibytes = line.with_context(|| name.to_owned())?;
+        Ok(kibibytes.trim().trim_end_matches("kB").trim().parse::<f64>()? * 1024.0)
+    };
+    Ok(Usage {
+        processor: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+        resident: bytes("VmRSS:")?,
+        most: bytes("VmHWM:")?,
+    })
+}
+
 /// Sends `signal` to every process of a pod.
 ///
 /// # Errors

@@ -87,12 +87,12 @@ impl Tries {
 
     /// Failures opened it, and no try has succeeded since.
     pub(crate) fn open(&self) -> bool {
-        self.failures >= OPENS_AT && !matches!(self.phase, Phase::Up { .. })
+        self.failures >= OPENS_AT && !self.up()
     }
 
     /// The retries are used up (C-17).
     pub(crate) fn gave_up(&self) -> bool {
-        self.failures > RETRIES && !matches!(self.phase, Phase::Up { .. })
+        self.failures > RETRIES && !self.up()
     }
 
     /// It is being tried at this moment.

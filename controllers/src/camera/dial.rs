@@ -13,10 +13,7 @@ use tokio::sync::mpsc;
 use super::circuit::{Sight, Tries};
 use super::metrics::IngestMetrics;
 use super::prober::Diagnosis;
-use super::servers::Servers;
-
-/// Between the tries of cameras whose server has come back.
-const STAGGER: Duration = Duration::from_millis(20);
+use super::servers::{PACE, Servers};
 
 /// A stream as a pass sees it.
 #[derive(Debug)]
@@ -164,7 +161,7 @@ impl Dialer {
         }
         for (turn, path) in (1..).zip(freed) {
             if let Some(stream) = streams.get_mut(&path) {
-                stream.tries.hurry(now, now + STAGGER * turn);
+                stream.tries.hurry(now, now + PACE * turn);
                 // Without a listener the process is ending.
                 let _ = self.wake.send(stream.camera.clone());
             }

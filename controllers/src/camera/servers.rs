@@ -12,8 +12,8 @@ use super::circuit::HALF_OPEN_AFTER;
 const OPENS_AT: usize = 3;
 /// First tries at one server: this many at once …
 const BURST: u32 = 20;
-/// … and then one in this time: fifty a second.
-const PACE: Duration = Duration::from_millis(20);
+/// … and then one in this time: fifty a second. Those whose server has come back keep it, too.
+pub(crate) const PACE: Duration = Duration::from_millis(20);
 
 /// All servers, by `host:port`.
 #[derive(Debug, Default)]

@@ -2,7 +2,6 @@
 //! fail disturb the others (contracts.md 20). What the capacity calculator counts with comes from here.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -109,23 +108,14 @@ async fn usage(test: &Scenario, pool: &str) -> Result<Usage> {
         processor: 0.0,
         resident: 0.0,
     };
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
     for pod in test.cluster.pods_of("mediamtx").await? {
         if !pod.name_any().starts_with(&format!("ingest-{pool}-")) {
             continue;
         }
         for pid in process::of_pod(&pod.uid().context("uid")?)? {
-            let folder = format!("/proc/{}", pid.as_raw_nonzero());
-            let stat = fs::read_to_string(format!("{folder}/stat"))?;
-            let (_, fields) = stat.rsplit_once(") ").context("stat")?;
-            // utime and stime, fields 14 and 15; the third follows the name.
-            for field in fields.split_ascii_whitespace().skip(11).take(2) {
-                sum.processor += field.parse::<f64>()? / ticks;
-            }
-            let status = fs::read_to_string(format!("{folder}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kibibytes = line.context("VmRSS")?.trim().trim_end_matches("kB").trim();
-            sum.resident += kibibytes.parse::<f64>()? / 1024.0;
+            let used = process::usage(pid)?;
+            sum.processor += used.processor;
+            sum.resident += used.resident / (1024.0 * 1024.0);
         }
     }
     Ok(sum)

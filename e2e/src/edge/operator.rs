@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::metrics::{Writes, writes_of};
+use crate::process::{self, Usage};
 
 /// A running `marsad operator`. Killed when dropped.
 pub struct Operator {
@@ -71,38 +72,16 @@ impl Operator {
         Ok(writes_of(&self.text().await?).into_iter().collect())
     }
 
-    /// Memory in MB (10^6 bytes): resident now, and at most so far.
+    /// What it has used.
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn memory(&self) -> Result<(f64, f64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| -> Result<f64> {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .context("no such field")?;
-            let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-            Ok(kibibytes * 1024.0 / 1e6)
-        };
-        Ok((field("VmRSS:")?, field("VmHWM:")?))
+    pub fn usage(&self) -> Result<Usage> {
+        process::usage(self.pid()?)
     }
 
-    /// Seconds of processor time so far.
-    ///
-    /// # Errors
-    /// When the process is gone.
-    pub fn processor(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(") ").context("stat")?;
-        // User and system time are fields 14 and 15 of all; after the name the third comes first.
-        let ticks: u64 = fields
-            .split_ascii_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse::<u64>)
-            .sum::<Result<u64, _>>()?;
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    fn pid(&self) -> Result<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id())?).context("pid")
     }
 
     /// Ends it as Kubernetes does, and waits for that.
@@ -110,8 +89,7 @@ impl Operator {
     /// # Errors
     /// When it does not end well.
     pub async fn stop(mut self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?).context("pid")?;
-        kill_process(pid, Signal::TERM)?;
+        kill_process(self.pid()?, Signal::TERM)?;
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         for _ in 0..200 {
             ticks.tick().await;

@@ -207,7 +207,7 @@ impl<R: Reconcile> Loop<R> {
         let permit = if late {
             self.gate.enter_late(key.clone()).await
         } else {
-            self.gate.enter().await
+            self.gate.enter(key.clone()).await
         };
         waiting.set(i64::try_from(self.gate.waiting()).unwrap_or(i64::MAX));
         permit

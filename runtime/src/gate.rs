@@ -1,7 +1,7 @@
-//! Who is reconciled next when more wait than may run: fresh changes before the backlog of a start, each first come, first
-//! served. kube's own queue knows no order, so that an edit waits behind ten thousand objects that nobody has touched.
+//! Who is reconciled next when more wait than may run: what people edit, then what has happened to an object, then the backlog of a
+//! start, each first come, first served. kube's own queue knows no order, so that an edit waits behind ten thousand objects that nobody has touched.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,12 +15,24 @@ pub(crate) struct Gate<K: Key> {
 pub(crate) trait Key: Eq + Hash + Clone + Send + 'static {}
 impl<K: Eq + Hash + Clone + Send + 'static> Key for K {}
 
+/// Who goes before whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    /// A person has just edited it.
+    Edited,
+    /// Something has happened to it.
+    Fresh,
+    /// It was there at the start, and nothing has happened.
+    Backlog,
+}
+
 struct Queue<K: Key> {
     free: usize,
-    fresh: VecDeque<oneshot::Sender<Permit<K>>>,
-    /// In order; a key without a waiter has been promoted.
-    backlog: VecDeque<K>,
-    waiters: HashMap<K, oneshot::Sender<Permit<K>>>,
+    /// One for each rank, in order; a key that now has another rank, or no waiter, is passed over.
+    lines: [VecDeque<K>; 3],
+    waiters: HashMap<K, (Rank, oneshot::Sender<Permit<K>>)>,
+    /// Edited while they were not waiting and others were: their next turn is an early one.
+    edited: HashSet<K>,
 }
 
 /// Given back when dropped.
@@ -42,9 +54,9 @@ impl<K: Key> Gate<K> {
         Self {
             queue: Arc::new(Mutex::new(Queue {
                 free: width,
-                fresh: VecDeque::new(),
-                backlog: VecDeque::new(),
+                lines: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
                 waiters: HashMap::new(),
+                edited: HashSet::new(),
             })),
         }
     }
@@ -54,43 +66,53 @@ impl<K: Key> Gate<K> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a permit before all of the backlog.
-    pub(crate) async fn enter(&self) -> Permit<K> {
-        self.wait(|queue, waiter| queue.fresh.push_back(waiter)).await
+    /// Waits for a permit before all of the backlog. One key waits once.
+    pub(crate) async fn enter(&self, key: K) -> Permit<K> {
+        self.wait(key, Rank::Fresh).await
     }
 
-    /// Waits for a permit after all that is fresh, unless `key` is promoted. One key waits once.
+    /// Waits for a permit after all that is fresh, unless `key` is promoted.
     pub(crate) async fn enter_late(&self, key: K) -> Permit<K> {
-        self.wait(|queue, waiter| {
-            queue.waiters.insert(key.clone(), waiter);
-            queue.backlog.push_back(key);
-        })
-        .await
+        self.wait(key, Rank::Backlog).await
     }
 
-    /// `key` is fresh now: it waits no longer behind the backlog.
+    /// A person has edited `key`: it goes before all that nobody waits for, be it waiting now or about to.
     pub(crate) fn promote(&self, key: &K) {
         let mut queue = self.lock();
-        if let Some(waiter) = queue.waiters.remove(key) {
-            queue.fresh.push_back(waiter);
+        let others_wait = !queue.waiters.is_empty();
+        match queue.waiters.get_mut(key) {
+            Some((Rank::Edited, _)) => {}
+            Some((rank, _)) => {
+                *rank = Rank::Edited;
+                queue.line(Rank::Edited).push_back(key.clone());
+            }
+            None if others_wait => {
+                queue.edited.insert(key.clone());
+            }
+            None => {}
         }
     }
 
     /// Those who wait.
     pub(crate) fn waiting(&self) -> usize {
-        let queue = self.lock();
-        queue.fresh.len() + queue.waiters.len()
+        self.lock().waiters.len()
     }
 
-    async fn wait(&self, enqueue: impl FnOnce(&mut Queue<K>, oneshot::Sender<Permit<K>>)) -> Permit<K> {
+    async fn wait(&self, key: K, rank: Rank) -> Permit<K> {
         let permit = {
             let mut queue = self.lock();
+            let rank = if queue.edited.remove(&key) {
+                Rank::Edited
+            } else {
+                rank
+            };
             if let Some(free) = queue.free.checked_sub(1) {
                 queue.free = free;
                 return Permit { gate: self.clone() };
             }
             let (waiter, permit) = oneshot::channel();
-            enqueue(&mut queue, waiter);
+            queue.waiters.insert(key.clone(), (rank, waiter));
+            queue.line(rank).push_back(key);
             permit
         };
         match permit.await {
@@ -102,15 +124,27 @@ impl<K: Key> Gate<K> {
 }
 
 impl<K: Key> Queue<K> {
-    fn next(&mut self) -> Option<oneshot::Sender<Permit<K>>> {
-        if let Some(waiter) = self.fresh.pop_front() {
-            return Some(waiter);
+    const fn line(&mut self, rank: Rank) -> &mut VecDeque<K> {
+        let [edited, fresh, backlog] = &mut self.lines;
+        match rank {
+            Rank::Edited => edited,
+            Rank::Fresh => fresh,
+            Rank::Backlog => backlog,
         }
-        while let Some(key) = self.backlog.pop_front() {
-            if let Some(waiter) = self.waiters.remove(&key) {
-                return Some(waiter);
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Permit<K>>> {
+        for rank in [Rank::Edited, Rank::Fresh, Rank::Backlog] {
+            while let Some(key) = self.line(rank).pop_front() {
+                if self.waiters.get(&key).is_some_and(|(now, _)| *now == rank)
+                    && let Some((_, waiter)) = self.waiters.remove(&key)
+                {
+                    return Some(waiter);
+                }
             }
         }
+        // Nobody waits: there is nobody to go before.
+        self.edited.clear();
         None
     }
 }
@@ -152,7 +186,7 @@ mod tests {
 
     fn fresh(gate: &Gate<&'static str>, key: &'static str) -> Waiting {
         let gate = gate.clone();
-        Waiting(key, Box::pin(async move { gate.enter().await }))
+        Waiting(key, Box::pin(async move { gate.enter(key).await }))
     }
 
     /// The order in which they come through a gate that one holds, and gives up.
@@ -177,7 +211,7 @@ mod tests {
     }
 
     fn held(gate: &Gate<&'static str>) -> Permit<&'static str> {
-        gate.enter().now_or_never().expect("free")
+        gate.enter("held").now_or_never().expect("free")
     }
 
     /// Lets all get in line.
@@ -216,6 +250,26 @@ mod tests {
         assert_eq!(order(waiting, permit), ["c", "a", "b"]);
     }
 
+    /// While thousands start, each that was placed comes back when its shard has it: an edit must not wait behind those.
+    #[test]
+    fn an_edit_goes_before_what_happens_by_itself() {
+        let gate = Gate::new(1);
+        let permit = held(&gate);
+        let mut waiting = queued(vec![
+            fresh(&gate, "a"),
+            late(&gate, "b"),
+            fresh(&gate, "edited"),
+            fresh(&gate, "c"),
+        ]);
+        gate.promote(&"edited");
+        gate.promote(&"edited");
+        // Its pass is under way: the next one is early.
+        gate.promote(&"running");
+        waiting.extend(queued(vec![fresh(&gate, "d"), fresh(&gate, "running")]));
+        assert_eq!(order(waiting, permit), ["edited", "running", "a", "c", "d", "b"]);
+        assert!(gate.lock().edited.is_empty());
+    }
+
     #[test]
     fn who_gives_up_takes_no_permit_along() {
         let gate = Gate::new(1);
@@ -223,13 +277,17 @@ mod tests {
         let mut waiting = queued(vec![late(&gate, "a"), fresh(&gate, "b"), late(&gate, "c")]);
         waiting.retain(|Waiting(key, _)| *key == "c");
         assert_eq!(order(waiting, permit), ["c"]);
-        assert!(gate.enter().now_or_never().is_some(), "none is lost");
+        assert!(gate.enter("d").now_or_never().is_some(), "none is lost");
     }
 
     #[test]
     fn as_many_as_it_is_wide_come_through() {
         let gate: Gate<&str> = Gate::new(3);
-        let through: Vec<_> = (0..5).filter_map(|_| gate.enter().now_or_never()).collect();
+        let keys = ["a", "b", "c", "d", "e"];
+        let through: Vec<_> = keys
+            .into_iter()
+            .filter_map(|key| gate.enter(key).now_or_never())
+            .collect();
         assert_eq!(through.len(), 3);
     }
 }

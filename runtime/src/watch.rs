@@ -192,22 +192,7 @@ impl<K: Watched> Watch<K> {
     /// Objects whose spec, labels, annotations or finalizers changed, or that are being deleted: what a kind's
     /// own controller triggers on. Its own status writes pass by unseen.
     pub fn spec_changes(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        self.spec_changes_since(HashMap::new())
-    }
-
-    /// As [`Watch::spec_changes`], without what is there now.
-    pub fn edits(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        let known = self.store.state();
-        let prints = known
-            .iter()
-            .map(|object| (object.uid(), fingerprint(object.as_ref())));
-        self.spec_changes_since(prints.collect())
-    }
-
-    fn spec_changes_since(
-        &self,
-        mut seen: HashMap<Option<String>, u64>,
-    ) -> impl Stream<Item = Arc<K>> + Send + use<K> {
+        let mut seen: HashMap<Option<String>, u64> = HashMap::new();
         self.changes().filter_map(move |change| {
             let object = change.object().clone();
             let news = match change {
@@ -221,6 +206,29 @@ impl<K: Watched> Watch<K> {
                 }
             };
             std::future::ready(news.then_some(object))
+        })
+    }
+
+    /// As [`Watch::spec_changes`], of what was known before: neither what is there now, nor what is made, nor what goes.
+    pub fn edits(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
+        let state = self.store.state();
+        let prints = state
+            .iter()
+            .map(|object| (object.uid(), fingerprint(object.as_ref())));
+        let mut prints: HashMap<Option<String>, u64> = prints.collect();
+        self.changes().filter_map(move |change| {
+            let edited = match change {
+                Change::Deleted(object) => {
+                    prints.remove(&object.uid());
+                    None
+                }
+                Change::Applied(object) => {
+                    let print = fingerprint(object.as_ref());
+                    let before = prints.insert(object.uid(), print);
+                    before.is_some_and(|before| before != print).then_some(object)
+                }
+            };
+            std::future::ready(edited)
         })
     }
 }

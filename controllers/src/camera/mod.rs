@@ -110,6 +110,10 @@ pub async fn run(
     let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
     let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
     let (changed, all) = wakes(fleet.wakes());
+    tokio::select! {
+        () = fleet.asked() => {}
+        () = manager.stop.cancelled() => return Ok(()),
+    }
     let dialer = Dialer::new(context.ingest.clone(), prober.listener());
     let watched = cameras.clone();
     let reconciler = Arc::new(Controller {

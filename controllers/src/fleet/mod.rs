@@ -3,6 +3,7 @@
 
 mod choose;
 mod observe;
+mod places;
 mod pods;
 mod seen;
 mod stray;
@@ -15,8 +16,9 @@ use kube::runtime::reflector::ObjectRef;
 use marsad_crds::Camera;
 use marsad_runtime::election::Fence;
 use marsad_runtime::watch::Watch;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
+use self::places::{Place, Places};
 pub use choose::{Candidate, Choice, Health, choose};
 pub use pods::run;
 pub use seen::{PathSeen, Seen};
@@ -70,25 +72,18 @@ pub enum Wake {
 pub struct Fleet {
     inner: Arc<Mutex<Inner>>,
     wakes: broadcast::Sender<Wake>,
+    /// Shards that were there at the start and have not been asked yet; none before they are known.
+    unasked: watch::Sender<Option<HashSet<String>>>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     shards: HashMap<String, Shard>,
-    /// Camera (namespace/name) → where it has been put, with how many paths.
-    places: HashMap<String, Place>,
+    places: Places,
     /// Shards whose paths were written since their list was read.
     written: HashSet<String>,
     /// The term in which this process may remove paths; none before it has led.
     fence: Option<Fence>,
-}
-
-#[derive(Debug, Clone)]
-struct Place {
-    shard: String,
-    paths: usize,
-    /// The pod that it was on is gone. Another may bear the name already, with nothing on it.
-    bereft: bool,
 }
 
 impl Default for Fleet {
@@ -96,6 +91,7 @@ impl Default for Fleet {
         Self {
             inner: Arc::default(),
             wakes: broadcast::channel(4096).0,
+            unasked: watch::Sender::new(None),
         }
     }
 }
@@ -114,6 +110,16 @@ impl Fleet {
     fn wake(&self, wake: Wake) {
         // No controller listens yet at start: it lists everything then.
         let _ = self.wakes.send(wake);
+    }
+
+    /// Waits until each shard that was there at the start has been asked once: before that nobody knows where there is room, and
+    /// a camera that is looked at would be told that there is none. Bounded by what an answer may take.
+    pub async fn asked(&self) {
+        let mut unasked = self.unasked.subscribe();
+        let all = unasked.wait_for(|unasked| unasked.as_ref().is_some_and(HashSet::is_empty));
+        if tokio::time::timeout(observe::LOST_AFTER, all).await.is_err() {
+            tracing::warn!(shards = ?*self.unasked.borrow(), "shards_do_not_answer");
+        }
     }
 
     /// One shard.
@@ -136,12 +142,6 @@ impl Fleet {
         let bereft = place.is_some_and(|place| place.bereft);
         let current = place.map(|place| place.shard.clone());
         let current = current.as_deref().or(recorded);
-        let mut loads: HashMap<&str, usize> = HashMap::new();
-        for (other, place) in &inner.places {
-            if other != camera {
-                *loads.entry(place.shard.as_str()).or_default() += place.paths;
-            }
-        }
         let candidates: Vec<Candidate> = inner
             .shards
             .values()
@@ -149,7 +149,7 @@ impl Fleet {
             .map(|shard| Candidate {
                 name: shard.name.clone(),
                 health: shard.health,
-                load: loads.get(shard.name.as_str()).copied().unwrap_or(0),
+                load: inner.places.load(&shard.name, camera),
                 capacity,
             })
             .collect();
@@ -204,7 +204,7 @@ impl Fleet {
     /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.
     pub fn withdraw(&self, camera: &str) {
         let gone = self.lock().places.remove(camera);
-        if gone.is_some() {
+        if gone {
             tracing::debug!(camera, "camera_withdrawn");
         }
     }
@@ -212,10 +212,7 @@ impl Fleet {
     /// The pod of `shard` is gone: its cameras go to other shards at once, also when the next pod of that name comes first
     /// (contracts.md 12).
     fn bereave(&self, shard: &str) {
-        let mut inner = self.lock();
-        let places = inner.places.values_mut().filter(|place| place.shard == shard);
-        places.for_each(|place| place.bereft = true);
-        drop(inner);
+        self.lock().places.bereave(shard);
         self.wake(Wake::All);
     }
 
@@ -226,7 +223,7 @@ impl Fleet {
 }
 
 /// Where cameras are by their status.
-fn placed(cameras: &Watch<Camera>) -> HashMap<String, Place> {
+fn placed(cameras: &Watch<Camera>) -> Places {
     let state = cameras.store().state();
     let places = state.iter().filter_map(|camera| {
         let shard = camera.status.as_ref()?.ingest.as_ref()?.shard.clone()?;

@@ -1,6 +1,7 @@
 //! The observer of one shard: polls its MediaMTX every second, judges its health, tells whose path changed and
 //! removes strays.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ const POLL: Duration = Duration::from_secs(1);
 const RELIST: Duration = Duration::from_secs(15);
 /// A shard that has not answered for this long gives its cameras away. Half of the ten seconds in which they must be Online
 /// elsewhere (contracts.md 12). A pod that is gone is known at once (`Fleet::bereave`); this is for one that hangs or whose node is lost.
-const LOST_AFTER: Duration = Duration::from_secs(5);
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// The pod that bears a shard's name now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,7 @@ impl Observer {
                 Ok(()) => self.answered(),
                 Err(error) => self.silent(&error),
             }
+            self.fleet.was_asked(&self.name);
         }
     }
 
@@ -231,6 +233,16 @@ impl Fleet {
         self.lock().shards.entry(shard.name.clone()).or_insert(shard);
     }
 
+    /// These are there at the start.
+    pub(super) fn expect(&self, shards: HashSet<String>) {
+        self.unasked.send_replace(Some(shards));
+    }
+
+    fn was_asked(&self, shard: &str) {
+        self.unasked
+            .send_if_modified(|unasked| unasked.as_mut().is_some_and(|unasked| unasked.remove(shard)));
+    }
+
     fn seen(&self, shard: &str) -> Arc<Seen> {
         self.lock()
             .shards
@@ -270,7 +282,7 @@ impl Fleet {
     }
 
     fn forget_absent(&self, cameras: &Watch<Camera>) {
-        self.lock().places.retain(|camera, _| {
+        self.lock().places.retain(|camera| {
             camera
                 .split_once('/')
                 .is_some_and(|(namespace, name)| cameras.get(Some(namespace), name).is_some())

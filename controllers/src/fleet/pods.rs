@@ -29,6 +29,9 @@ pub async fn run(
 ) -> Result<(), String> {
     cameras.ready().await;
     pods.ready().await;
+    let there = pods.store().state();
+    let shards = there.iter().filter(|pod| pod.labels().contains_key(POOL_LABEL));
+    fleet.expect(shards.map(|pod| pod.name_any()).collect());
     let mut targets: HashMap<String, watch::Sender<Option<Target>>> = HashMap::new();
     let mut uids: HashMap<String, Option<String>> = HashMap::new();
     let mut observers: JoinSet<()> = JoinSet::new();

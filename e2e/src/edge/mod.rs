@@ -165,21 +165,29 @@ impl Seen {
             .default_backoff()
             .boxed();
         tokio::spawn(async move {
+            let mut ready: usize = 0;
             while let Some(event) = events.next().await {
-                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                match event {
+                let (name, sight) = match event {
                     Ok(watcher::Event::Apply(camera) | watcher::Event::InitApply(camera)) => {
-                        all.insert(camera.name_any(), Sight::of(&camera));
+                        (camera.name_any(), Some(Sight::of(&camera)))
                     }
-                    Ok(watcher::Event::Delete(camera)) => {
-                        all.remove(&camera.name_any());
+                    Ok(watcher::Event::Delete(camera)) => (camera.name_any(), None),
+                    Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
+                    Err(error) => {
+                        // The watch goes on by itself.
+                        eprintln!("the watch of the benchmark: {error}");
+                        continue;
                     }
-                    Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-                    // The watch goes on by itself.
-                    Err(error) => eprintln!("the watch of the benchmark: {error}"),
-                }
-                let ready = all.values().filter(|sight| sight.ready).count();
+                };
+                let now = sight.as_ref().is_some_and(|sight| sight.ready);
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                let before = match sight {
+                    Some(sight) => all.insert(name, sight),
+                    None => all.remove(&name),
+                };
                 drop(all);
+                let before = before.is_some_and(|sight| sight.ready);
+                ready = (ready + usize::from(now)).saturating_sub(usize::from(before));
                 sender.send_replace(ready);
             }
         });

@@ -1,0 +1,121 @@
+//! Where cameras have been put, and how much each shard has been given. Counted as it changes: a count at each decision would
+//! make a cold start of ten thousand cameras quadratic.
+
+use std::collections::HashMap;
+
+/// Where one camera is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) shard: String,
+    /// It takes so many there.
+    pub(super) paths: usize,
+    /// The pod that it was on is gone. Another may bear the name already, with nothing on it.
+    pub(super) bereft: bool,
+}
+
+/// Camera (namespace/name) → its place.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    by_camera: HashMap<String, Place>,
+    paths_of: HashMap<String, usize>,
+}
+
+impl Places {
+    pub(super) fn get(&self, camera: &str) -> Option<&Place> {
+        self.by_camera.get(camera)
+    }
+
+    pub(super) fn insert(&mut self, camera: String, place: Place) {
+        *self.paths_of.entry(place.shard.clone()).or_default() += place.paths;
+        let before = self.by_camera.insert(camera, place);
+        self.give_back(before.as_ref());
+    }
+
+    /// Whether it was anywhere.
+    pub(super) fn remove(&mut self, camera: &str) -> bool {
+        let before = self.by_camera.remove(camera);
+        self.give_back(before.as_ref());
+        before.is_some()
+    }
+
+    /// Forgets the cameras that `stays` does not name.
+    pub(super) fn retain(&mut self, stays: impl Fn(&str) -> bool) {
+        let paths_of = &mut self.paths_of;
+        self.by_camera.retain(|camera, place| {
+            let stays = stays(camera);
+            if !stays {
+                subtract(paths_of, place);
+            }
+            stays
+        });
+    }
+
+    /// The pod of `shard` is gone.
+    pub(super) fn bereave(&mut self, shard: &str) {
+        let places = self.by_camera.values_mut().filter(|place| place.shard == shard);
+        places.for_each(|place| place.bereft = true);
+    }
+
+    /// Paths that `shard` has been given for other cameras than `camera`.
+    pub(super) fn load(&self, shard: &str, camera: &str) -> usize {
+        let own = self.get(camera).filter(|place| place.shard == shard);
+        let all = self.paths_of.get(shard).copied().unwrap_or_default();
+        all.saturating_sub(own.map_or(0, |place| place.paths))
+    }
+
+    fn give_back(&mut self, place: Option<&Place>) {
+        if let Some(place) = place {
+            subtract(&mut self.paths_of, place);
+        }
+    }
+}
+
+impl FromIterator<(String, Place)> for Places {
+    fn from_iter<T: IntoIterator<Item = (String, Place)>>(all: T) -> Self {
+        let mut places = Self::default();
+        for (camera, place) in all {
+            places.insert(camera, place);
+        }
+        places
+    }
+}
+
+fn subtract(paths_of: &mut HashMap<String, usize>, place: &Place) {
+    if let Some(paths) = paths_of.get_mut(&place.shard) {
+        *paths = paths.saturating_sub(place.paths);
+        if *paths == 0 {
+            paths_of.remove(&place.shard);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is put, moved and taken away: the counts are those of the table.
+        #[test]
+        fn counts_are_those_of_the_table(steps in prop::collection::vec((0..6_usize, 0..4_usize, 0..4_usize), 0..60)) {
+            let mut places = Places::default();
+            for (camera, shard, what) in steps {
+                let camera = format!("a/{camera}");
+                match what {
+                    0 => { places.remove(&camera); }
+                    1 => places.retain(|other| other != camera),
+                    paths => places.insert(camera, Place { shard: format!("s-{shard}"), paths, bereft: false }),
+                }
+                for shard in 0..4 {
+                    let shard = format!("s-{shard}");
+                    for but in 0..6 {
+                        let but = format!("a/{but}");
+                        let others = places.by_camera.iter().filter(|(other, place)| **other != but && place.shard == shard);
+                        prop_assert_eq!(places.load(&shard, &but), others.map(|(_, place)| place.paths).sum::<usize>());
+                    }
+                }
+                prop_assert!(places.paths_of.values().all(|paths| *paths > 0), "a shard that has nothing is not remembered");
+            }
+        }
+    }
+}

@@ -23,6 +23,9 @@ struct Options {
     /// Few cameras: nothing is gated
     #[arg(long)]
     short: bool,
+    /// Cameras that start, when it is not a short run
+    #[arg(long, default_value_t = 10_000)]
+    cameras: usize,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -31,7 +34,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
-    let count = if options.short { 400 } else { 10_000 };
+    let count = if options.short { 400 } else { options.cameras };
     let edge = Edge::start(count).await?;
     edge.make(count, |_| std::future::ready(Ok(()))).await?;
     let operator = Operator::start().await?;
@@ -39,6 +42,8 @@ async fn main() -> Result<()> {
     edge.seen().ready(1, Duration::from_secs(60)).await?;
     let started = Instant::now();
     let mut edits: Vec<(String, i64, Instant)> = Vec::new();
+    // What the API server itself takes for an edit, and to tell another client of it, with all that goes on beside.
+    let mut taken = Vec::new();
     let mut ticks = tokio::time::interval(EVERY);
     while edge.seen().count() < count {
         ticks.tick().await;
@@ -55,10 +60,11 @@ async fn main() -> Result<()> {
             .cameras()
             .patch(&name, &PatchParams::default(), &Patch::Merge(edit))
             .await?;
+        taken.push(at.elapsed().as_secs_f64() * 1000.0);
         edits.push((name, edited.metadata.generation.context("generation")?, at));
     }
     let start = started.elapsed().as_secs_f64();
-    let mut took = Vec::new();
+    let (mut took, mut told) = (Vec::new(), Vec::new());
     for (name, generation, at) in &edits {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
         let answered = loop {
@@ -68,11 +74,17 @@ async fn main() -> Result<()> {
             }
             ensure!(at.elapsed() < ANSWERED, "the edit of {name} is not answered");
         };
-        took.push(answered.duration_since(*at).as_secs_f64() * 1000.0);
+        let since = |then: Instant| then.duration_since(*at).as_secs_f64() * 1000.0;
+        took.push(since(answered));
+        told.extend(edge.seen().told(name, *generation).map(since));
     }
     let mut report = Report::new("edit-latency");
     report.figure("edit_to_status_p50", quantile(&took, 0.5), "ms")?;
     let slow = report.figure("edit_to_status_p99", quantile(&took, 0.99), "ms")?;
+    report.figure("edit_taken_p50", quantile(&taken, 0.5), "ms")?;
+    report.figure("edit_taken_p99", quantile(&taken, 0.99), "ms")?;
+    report.figure("edit_told_p50", quantile(&told, 0.5), "ms")?;
+    report.figure("edit_told_p99", quantile(&told, 0.99), "ms")?;
     report.figure("edits", Some(f64::from(u32::try_from(took.len())?)), "edits")?;
     report.figure("cold_start", Some(start), "s")?;
     if slow >= AIM {

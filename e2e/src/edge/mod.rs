@@ -49,11 +49,14 @@ pub struct Seen {
 }
 
 /// One camera.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 struct Sight {
     ready: bool,
-    /// Generation that the controller has seen, and when that was seen here.
-    observed: Option<(i64, Instant)>,
+    /// Generations that the controller has seen, and when each was first seen here: what is written later of the same generation is
+    /// no answer to an edit.
+    observed: Vec<(i64, Instant)>,
+    /// Generations, and when each was first seen here: what the API server takes to tell.
+    told: Vec<(i64, Instant)>,
 }
 
 impl Edge {
@@ -167,11 +170,18 @@ impl Seen {
         tokio::spawn(async move {
             let mut ready: usize = 0;
             while let Some(event) = events.next().await {
-                let (name, sight) = match event {
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                let (before, now) = match event {
                     Ok(watcher::Event::Apply(camera) | watcher::Event::InitApply(camera)) => {
-                        (camera.name_any(), Some(Sight::of(&camera)))
+                        let sight = all.entry(camera.name_any()).or_default();
+                        let before = sight.ready;
+                        sight.look(&camera);
+                        (before, sight.ready)
                     }
-                    Ok(watcher::Event::Delete(camera)) => (camera.name_any(), None),
+                    Ok(watcher::Event::Delete(camera)) => {
+                        let gone = all.remove(&camera.name_any());
+                        (gone.is_some_and(|sight| sight.ready), false)
+                    }
                     Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
                     Err(error) => {
                         // The watch goes on by itself.
@@ -179,14 +189,7 @@ impl Seen {
                         continue;
                     }
                 };
-                let now = sight.as_ref().is_some_and(|sight| sight.ready);
-                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                let before = match sight {
-                    Some(sight) => all.insert(name, sight),
-                    None => all.remove(&name),
-                };
                 drop(all);
-                let before = before.is_some_and(|sight| sight.ready);
                 ready = (ready + usize::from(now)).saturating_sub(usize::from(before));
                 sender.send_replace(ready);
             }
@@ -225,23 +228,42 @@ impl Seen {
 
     /// When it was seen here that the controller has seen `generation` of a camera, or a later one.
     pub fn observed(&self, name: &str, generation: i64) -> Option<Instant> {
-        let all = self.lock();
-        let (observed, at) = all.get(name)?.observed?;
-        (observed >= generation).then_some(at)
+        first(&self.lock().get(name)?.observed, generation)
+    }
+
+    /// When `generation` of a camera, or a later one, was seen here.
+    pub fn told(&self, name: &str, generation: i64) -> Option<Instant> {
+        first(&self.lock().get(name)?.told, generation)
     }
 }
 
 impl Sight {
-    fn of(camera: &Camera) -> Self {
-        let observed = camera
-            .status
-            .as_ref()
-            .and_then(|status| status.observed_generation);
-        Self {
-            ready: camera::is(camera, ConditionType::Ready, "True"),
-            observed: observed.map(|generation| (generation, Instant::now())),
-        }
+    fn look(&mut self, camera: &Camera) {
+        self.ready = camera::is(camera, ConditionType::Ready, "True");
+        let now = Instant::now();
+        note(&mut self.told, camera.metadata.generation, now);
+        let status = camera.status.as_ref();
+        note(
+            &mut self.observed,
+            status.and_then(|status| status.observed_generation),
+            now,
+        );
     }
+}
+
+fn note(known: &mut Vec<(i64, Instant)>, generation: Option<i64>, now: Instant) {
+    if let Some(generation) = generation
+        && known.last().is_none_or(|(last, _)| *last < generation)
+    {
+        known.push((generation, now));
+    }
+}
+
+fn first(known: &[(i64, Instant)], generation: i64) -> Option<Instant> {
+    known
+        .iter()
+        .find(|(seen, _)| *seen >= generation)
+        .map(|(_, at)| *at)
 }
 
 /// A camera that is recorded and not shown: its picture is nobody's business, so that what is measured is the control loop. Each is

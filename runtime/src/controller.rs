@@ -158,7 +158,8 @@ impl<R: Reconcile> Loop<R> {
             return Ok(Action::await_change());
         };
         let started = Instant::now();
-        let work = AssertUnwindSafe(self.reconciler.reconcile(object.clone())).catch_unwind();
+        // In a box, made only now: thousands may wait for their turn above, each with room for all that a reconcile needs.
+        let work = Box::pin(AssertUnwindSafe(self.reconciler.reconcile(object.clone())).catch_unwind());
         // kube runs a reconcile as a task of its own: the fence of the loop does not reach it in time.
         let outcome = match self.fence.guard(tokio::time::timeout(DEADLINE, work)).await {
             Err(fenced) => Err(Failure::Fenced(fenced)),

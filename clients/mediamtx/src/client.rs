@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -15,6 +15,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A thousand paths of 2.7 kB in one answer took 89 ms (research/whip-lab.md §5); a shard has some hundreds.
 const PAGE: &str = "2000";
+
+/// What becomes of a connection after an answer.
+#[derive(Debug, Clone, Copy)]
+enum Connection {
+    /// The next call uses it.
+    Keep,
+    /// The answer is long and seldom asked for: the connection's buffer has grown with it, and would stay so for each shard.
+    Close,
+}
 
 /// A MediaMTX's control API. Cheap to clone; clones share connections. `Debug` shows no password.
 #[derive(Clone)]
@@ -63,7 +72,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn info(&self) -> Result<Info, Error> {
-        let info: Info = self.get("v3/info", &[]).await?;
+        let info: Info = self.get("v3/info", &[], Connection::Keep).await?;
         // Built from the file VERSION, whose line may end.
         Ok(Info {
             version: info.version.trim().to_owned(),
@@ -76,7 +85,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn list_path_configs(&self) -> Result<Vec<PathConfig>, Error> {
-        self.all("v3/config/paths/list", &[]).await
+        self.all("v3/config/paths/list", &[], Connection::Close).await
     }
 
     /// The configuration of one path; `None` when there is no such path. Holds secrets.
@@ -84,7 +93,8 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn get_path_config(&self, name: &str) -> Result<Option<PathConfig>, Error> {
-        match self.get(&format!("v3/config/paths/get/{name}"), &[]).await {
+        let path = format!("v3/config/paths/get/{name}");
+        match self.get(&path, &[], Connection::Keep).await {
             Err(Error::NotFound) => Ok(None),
             answer => answer.map(Some),
         }
@@ -149,7 +159,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn list_paths(&self) -> Result<Vec<PathState>, Error> {
-        let paths: Vec<RawPath> = self.all("v3/paths/list", &[]).await?;
+        let paths: Vec<RawPath> = self.all("v3/paths/list", &[], Connection::Keep).await?;
         Ok(paths.into_iter().map(PathState::from).collect())
     }
 
@@ -158,7 +168,8 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn get_path(&self, name: &str) -> Result<Option<PathState>, Error> {
-        match self.get::<RawPath>(&format!("v3/paths/get/{name}"), &[]).await {
+        let path = format!("v3/paths/get/{name}");
+        match self.get::<RawPath>(&path, &[], Connection::Keep).await {
             Err(Error::NotFound) => Ok(None),
             answer => answer.map(|path| Some(PathState::from(path))),
         }
@@ -169,12 +180,19 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is no such path.
     pub async fn list_forwards(&self, path: &str) -> Result<Vec<Forward>, Error> {
-        let forwards: Vec<RawForward> = self.all("v3/paths/forward/list", &[("path", path)]).await?;
+        let forwards: Vec<RawForward> = self
+            .all("v3/paths/forward/list", &[("path", path)], Connection::Keep)
+            .await?;
         Ok(forwards.into_iter().map(Forward::from).collect())
     }
 
     /// Every page of a list. A path that comes or goes between two pages may be seen twice or not at all: callers poll.
-    async fn all<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<T>, Error> {
+    async fn all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        connection: Connection,
+    ) -> Result<Vec<T>, Error> {
         let mut all = Vec::new();
         for page in 0.. {
             let number = page.to_string();
@@ -183,7 +201,7 @@ impl Client {
                 .copied()
                 .chain([("itemsPerPage", PAGE), ("page", number.as_str())])
                 .collect();
-            let Page { page_count, items } = self.get(path, &query).await?;
+            let Page { page_count, items } = self.get(path, &query, connection).await?;
             all.extend::<Vec<T>>(items);
             if page + 1 >= page_count {
                 break;
@@ -192,8 +210,18 @@ impl Client {
         Ok(all)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        let body = self.send(self.request(Method::GET, path, query)?).await?;
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        connection: Connection,
+    ) -> Result<T, Error> {
+        let request = self.request(Method::GET, path, query)?;
+        let request = match connection {
+            Connection::Keep => request,
+            Connection::Close => request.header(header::CONNECTION, "close"),
+        };
+        let body = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|error| {
             // serde_json repeats the value that does not fit, which may be a secret: only where and what kind.
             Error::Protocol(format!(

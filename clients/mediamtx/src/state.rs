@@ -120,11 +120,14 @@ impl From<RawPath> for PathState {
             readers,
             inbound_bytes,
         } = raw;
+        // Kept until the next poll: without the room that the answer's longer form took.
+        let mut tracks: Vec<Track> = tracks2.into_iter().map(Track::from).collect();
+        tracks.shrink_to_fit();
         Self {
             name,
             available,
             available_time,
-            tracks: tracks2.into_iter().map(Track::from).collect(),
+            tracks,
             inbound_bytes,
             readers: readers.len(),
         }

@@ -36,16 +36,17 @@ pub(crate) async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -
         .ok_or_else(|| ApplyError::NoAddress(shard.name.clone()))?;
     let mut wrote = false;
     for path in wanted {
-        wrote |= one(client, shard, path)
+        let written = one(client, shard, path)
             .await
             .map_err(|source| ApplyError::MediaMtx {
                 shard: shard.name.clone(),
                 path: path.name.clone(),
                 source,
             })?;
-    }
-    if wrote {
-        fleet.written(&shard.name);
+        if written {
+            fleet.written(&shard.name, &path.name);
+        }
+        wrote |= written;
     }
     Ok(wrote)
 }

@@ -89,7 +89,7 @@ fn seen(codecs: &[&str], polls: u64) -> PathSeen {
     let mut seen = Seen::default();
     for second in 0..polls {
         let now = start + std::time::Duration::from_secs(second);
-        seen = seen.next("s".into(), vec![], vec![state.clone()], now);
+        seen = seen.next("s".into(), Arc::default(), vec![state.clone()], now);
     }
     seen.paths["p"].clone()
 }

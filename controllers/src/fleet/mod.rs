@@ -80,8 +80,8 @@ pub struct Fleet {
 struct Inner {
     shards: HashMap<String, Shard>,
     places: Places,
-    /// Shards whose paths were written since their list was read.
-    written: HashSet<String>,
+    /// Shard → paths that were written since they were read.
+    written: HashMap<String, HashSet<String>>,
     /// The term in which this process may remove paths; none before it has led.
     fence: Option<Fence>,
 }

@@ -13,15 +13,18 @@ use marsad_runtime::watch::Watch;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::seen::Configs;
 use super::stray::strays;
 use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
 use crate::ingest_pool::{PoolCredentials, child_name};
 
 /// Time between polls. Two calls: 44 ms at 1,000 paths (research/whip-lab.md §5).
 const POLL: Duration = Duration::from_secs(1);
-/// Configured paths are listed anew after every restart and every write of ours, and this often besides,
-/// so that a path changed by hand is put back; the list is 2.7 kB a path.
-const RELIST: Duration = Duration::from_secs(15);
+/// Configured paths are listed anew after every restart, and this often besides, so that a path changed by hand is put back; the
+/// list is 2.7 kB a path.
+pub(super) const RELIST: Duration = Duration::from_secs(15);
+/// When more paths than these were written since the last poll, the whole list is read instead of each.
+const MANY: usize = 16;
 /// A shard that has not answered for this long gives its cameras away. Half of the ten seconds in which they must be Online
 /// elsewhere (contracts.md 12). A pod that is gone is known at once (`Fleet::bereave`); this is for one that hangs or whose node is lost.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(5);
@@ -120,14 +123,25 @@ impl Observer {
         let info = client.info().await?;
         let before = self.fleet.seen(&self.name);
         let now = Instant::now();
-        let stale = self
-            .listed
-            .is_none_or(|listed| now.duration_since(listed) >= RELIST);
-        let configs = if info.started != before.started || self.fleet.take_written(&self.name) || stale {
+        let listed = self.listed;
+        let stale = listed.is_none_or(|listed| now.duration_since(listed) >= RELIST);
+        let written = self.fleet.take_written(&self.name);
+        let configs = if info.started != before.started || stale || written.len() > MANY {
             self.listed = Some(now);
-            client.list_path_configs().await?
+            let list = client.list_path_configs().await?;
+            Arc::new(
+                list.into_iter()
+                    .map(|config| (config.name.clone(), config))
+                    .collect(),
+            )
+        } else if written.is_empty() {
+            before.configs.clone()
         } else {
-            before.configs.values().cloned().collect()
+            // Should that fail, what was written is found in the whole list.
+            self.listed = None;
+            let configs = read_anew(&client, before.configs.as_ref().clone(), written).await?;
+            self.listed = listed;
+            Arc::new(configs)
         };
         let states = client.list_paths().await?;
         let next = before.next(info.started, configs, states, now);
@@ -153,7 +167,7 @@ impl Observer {
     async fn remove_strays(&self, client: &mediamtx::Client) -> Result<(), PollError> {
         for path in self.strays() {
             client.delete_path(&path).await?;
-            self.fleet.written(&self.name);
+            self.fleet.written(&self.name, &path);
             tracing::info!(shard = self.name, path, "path_removed");
         }
         Ok(())
@@ -161,9 +175,9 @@ impl Observer {
 
     fn strays(&self) -> Vec<String> {
         let seen = self.fleet.seen(&self.name);
-        self.fleet.forget_absent(&self.cameras);
         strays(&self.name, seen.configs.keys().map(String::as_str), |camera| {
-            self.fleet.place_of(camera)
+            let known = is_known(&self.cameras, camera);
+            known.then(|| self.fleet.place_of(camera)).flatten()
         })
     }
 
@@ -272,20 +286,39 @@ impl Fleet {
             .is_some_and(|shard| std::mem::replace(&mut shard.health, health) != health)
     }
 
-    /// Says that a path of the shard was written: its list is read anew at the next poll.
-    pub fn written(&self, shard: &str) {
-        self.lock().written.insert(shard.to_owned());
+    /// Says that a path of the shard was written: it is read anew at the next poll.
+    pub fn written(&self, shard: &str, path: &str) {
+        let mut inner = self.lock();
+        let paths = inner.written.entry(shard.to_owned()).or_default();
+        paths.insert(path.to_owned());
     }
 
-    fn take_written(&self, shard: &str) -> bool {
-        self.lock().written.remove(shard)
+    fn take_written(&self, shard: &str) -> HashSet<String> {
+        self.lock().written.remove(shard).unwrap_or_default()
     }
 
-    fn forget_absent(&self, cameras: &Watch<Camera>) {
-        self.lock().places.retain(|camera| {
-            camera
-                .split_once('/')
-                .is_some_and(|(namespace, name)| cameras.get(Some(namespace), name).is_some())
-        });
+    /// Forgets where cameras were that are gone. Their paths go with the next poll; this is for those that never had one.
+    pub(super) fn forget_absent(&self, cameras: &Watch<Camera>) {
+        self.lock().places.retain(|camera| is_known(cameras, camera));
     }
+}
+
+fn is_known(cameras: &Watch<Camera>, camera: &str) -> bool {
+    camera
+        .split_once('/')
+        .is_some_and(|(namespace, name)| cameras.get(Some(namespace), name).is_some())
+}
+
+async fn read_anew(
+    client: &mediamtx::Client,
+    mut configs: Configs,
+    written: HashSet<String>,
+) -> Result<Configs, mediamtx::Error> {
+    for path in written {
+        match client.get_path_config(&path).await? {
+            Some(config) => configs.insert(path, config),
+            None => configs.remove(&path),
+        };
+    }
+    Ok(configs)
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::observe::{Observer, Target};
+use super::observe::{Observer, RELIST, Target};
 use super::{Fleet, POOL_LABEL};
 
 /// Follows the pods of `namespace` until `stop`, also while another process leads, and removes from each shard what no camera of
@@ -36,11 +36,16 @@ pub async fn run(
     let mut uids: HashMap<String, Option<String>> = HashMap::new();
     let mut observers: JoinSet<()> = JoinSet::new();
     let mut changes = std::pin::pin!(pods.changes());
+    let mut looks = tokio::time::interval(RELIST);
     loop {
         let change = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             // Observers run for ever: one that ends has panicked, and its shard would be blind.
             Some(ended) = observers.join_next() => return Err(format!("an observer of a shard ended: {ended:?}")),
+            _ = looks.tick() => {
+                fleet.forget_absent(&cameras);
+                continue;
+            }
             change = changes.next() => change.ok_or("the watch of ingest pods ended")?,
         };
         let pod = change.object();

@@ -1,6 +1,7 @@
 //! What a MediaMTX said at the last poll, and what of it is news. Pure; the clock is given.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use marsad_mediamtx::{PathConfig, PathState, Track};
@@ -9,13 +10,16 @@ use marsad_mediamtx::{PathConfig, PathState, Track};
 /// MediaMTX itself gives up after `readTimeout`, 10 s (research/whip-lab.md §2a).
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 
+/// Configured paths by name.
+pub(super) type Configs = HashMap<String, PathConfig>;
+
 /// One shard's paths.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// When its MediaMTX started, as it says; changes with every restart. Empty: never answered.
     pub started: String,
-    /// Its configured paths.
-    pub configs: HashMap<String, PathConfig>,
+    /// Its configured paths; the same table as before when nothing of it was read anew.
+    pub configs: Arc<HashMap<String, PathConfig>>,
     /// Their state.
     pub paths: HashMap<String, PathSeen>,
 }
@@ -60,13 +64,7 @@ impl PathSeen {
 
 impl Seen {
     /// The next picture, from a poll at `now`.
-    pub fn next(
-        &self,
-        started: String,
-        configs: Vec<PathConfig>,
-        states: Vec<PathState>,
-        now: Instant,
-    ) -> Self {
+    pub fn next(&self, started: String, configs: Arc<Configs>, states: Vec<PathState>, now: Instant) -> Self {
         let restarted = started != self.started;
         let paths = states
             .into_iter()
@@ -93,10 +91,6 @@ impl Seen {
                 (state.name, seen)
             })
             .collect();
-        let configs = configs
-            .into_iter()
-            .map(|config| (config.name.clone(), config))
-            .collect();
         Self {
             started,
             configs,
@@ -106,44 +100,46 @@ impl Seen {
 
     /// Names of paths that mean something else in `next`: come, gone, stalled, other tracks, configured anew. Bytes alone are no news.
     pub fn news(&self, next: &Self) -> BTreeSet<String> {
-        let names = self
-            .paths
-            .keys()
-            .chain(next.paths.keys())
-            .chain(self.configs.keys())
-            .chain(next.configs.keys());
+        let mut names: BTreeSet<String> = differing(&self.paths, &next.paths, path_meaning).collect();
+        if !Arc::ptr_eq(&self.configs, &next.configs) {
+            names.extend(differing(&self.configs, &next.configs, config_meaning));
+        }
         names
-            .filter(|name| self.meaning(name) != next.meaning(name))
-            .cloned()
-            .collect()
-    }
-
-    /// What matters of a path. Its `forward` is another writer's business, its bytes are nobody's.
-    fn meaning(&self, name: &str) -> Meaning<'_> {
-        let config = self.configs.get(name).map(|config| {
-            (
-                config.source.as_str(),
-                config.rtsp_transport.as_str(),
-                config.record,
-                config.source_fingerprint.as_str(),
-            )
-        });
-        let path = self.paths.get(name).map(|path| {
-            (
-                path.available,
-                path.flowing,
-                path.available_time.as_deref(),
-                path.tracks.as_slice(),
-            )
-        });
-        (config, path)
     }
 }
 
-type Meaning<'a> = (
-    Option<(&'a str, &'a str, bool, &'a str)>,
-    Option<(bool, bool, Option<&'a str>, &'a [Track])>,
-);
+/// Names that are in one table only, or mean something else in the other.
+fn differing<'a, T, M: PartialEq>(
+    before: &'a HashMap<String, T>,
+    now: &'a HashMap<String, T>,
+    meaning: fn(&'a T) -> M,
+) -> impl Iterator<Item = String> {
+    let changed = now
+        .iter()
+        .filter(move |(name, value)| before.get(*name).map(meaning) != Some(meaning(value)));
+    let gone = before.keys().filter(|name| !now.contains_key(*name));
+    changed.map(|(name, _)| name).chain(gone).cloned()
+}
+
+/// What matters of a path's configuration. Its `forward` is another writer's business.
+fn config_meaning(config: &PathConfig) -> (&str, &str, bool, &str) {
+    (
+        &config.source,
+        &config.rtsp_transport,
+        config.record,
+        &config.source_fingerprint,
+    )
+}
+
+/// What matters of a path's state: its bytes are nobody's business.
+fn path_meaning(path: &PathSeen) -> (bool, bool, Option<&str>, &[Track]) {
+    (
+        path.available,
+        path.flowing,
+        path.available_time.as_deref(),
+        &path.tracks,
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +156,7 @@ mod tests {
     }
 
     fn poll(before: &Seen, state: PathState, now: Instant) -> Seen {
-        before.next("t0".into(), vec![], vec![state], now)
+        before.next("t0".into(), Arc::default(), vec![state], now)
     }
 
     #[test]
@@ -215,10 +211,32 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_path_is_configured_to_be_is_news_of_its_configuration() {
+        let table = |config: PathConfig| Arc::new(Configs::from([("police/a/main".to_owned(), config)]));
+        let seen = |config| Seen {
+            configs: table(config),
+            ..Seen::default()
+        };
+        let plain = PathConfig::default();
+        let recorded = PathConfig {
+            record: true,
+            ..plain.clone()
+        };
+        let kept_longer = PathConfig {
+            record_delete_after: "3d".into(),
+            ..plain.clone()
+        };
+        assert_eq!(seen(plain.clone()).news(&seen(recorded)).len(), 1);
+        assert!(seen(plain.clone()).news(&seen(kept_longer)).is_empty());
+        assert_eq!(seen(plain.clone()).news(&Seen::default()).len(), 1);
+        assert_eq!(Seen::default().news(&seen(plain)).len(), 1);
+    }
+
+    #[test]
     fn a_path_that_vanishes_with_a_restart_is_news() {
         let start = Instant::now();
         let one = poll(&Seen::default(), state(10, Some("t")), start);
-        let restarted = one.next("t1".into(), vec![], vec![], start);
+        let restarted = one.next("t1".into(), Arc::default(), vec![], start);
         assert_eq!(one.news(&restarted).len(), 1);
     }
 }

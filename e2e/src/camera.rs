@@ -55,6 +55,17 @@ pub fn is(camera: &Camera, kind: ConditionType, status: &str) -> bool {
     current && condition(camera, kind).is_some_and(|condition| condition.status == status)
 }
 
+/// Since when Online is as it is: another time is a picture that was disturbed.
+pub fn online_since(camera: &Camera) -> Option<String> {
+    let online = condition(camera, ConditionType::Online)?;
+    Some(online.last_transition_time.0.to_string())
+}
+
+/// The shard that it is on.
+pub fn shard(camera: &Camera) -> Option<&str> {
+    camera.status.as_ref()?.ingest.as_ref()?.shard.as_deref()
+}
+
 /// Ready and Online.
 pub fn is_up(camera: &Camera) -> bool {
     is(camera, ConditionType::Ready, "True") && is(camera, ConditionType::Online, "True")

@@ -1,7 +1,8 @@
 //! Processes of a pod, by id. The node of `cargo xtask up` runs on this machine in a PID namespace of its own, which
-//! root can see into: what a test kills or stops is found by the uid of its pod.
+//! root can see into: what a test kills or stops is found by the uid of its pod, a component of the node by the folder it runs in.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -102,5 +103,79 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         // A pod that has ended meanwhile needs nothing.
         let _ = signal(&self.uid, Signal::CONT);
+    }
+}
+
+/// A program that the node keeps running: it is started again when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Component(Pid);
+
+impl Component {
+    /// The process called `name` of the node that `KUBECONFIG` belongs to.
+    ///
+    /// # Errors
+    /// When there is none: it has just ended, or the cluster is not on this machine.
+    pub fn find(name: &str) -> Result<Self> {
+        let kubeconfig = std::env::var_os("KUBECONFIG").context("KUBECONFIG is not set")?;
+        let kubeconfig = fs::canonicalize(kubeconfig)?;
+        let state = kubeconfig.parent().context("KUBECONFIG")?;
+        for entry in fs::read_dir("/proc")? {
+            let path = entry?.path();
+            let pid = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+            let Some(pid) = pid.and_then(Pid::from_raw) else {
+                continue;
+            };
+            let called = fs::read_to_string(path.join("comm")).unwrap_or_default();
+            if called.trim() == name && fs::read_link(path.join("cwd")).is_ok_and(|folder| folder == state) {
+                return Ok(Self(pid));
+            }
+        }
+        anyhow::bail!("no {name} runs in {}", state.display())
+    }
+
+    /// Sends it `signal`.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(self, signal: Signal) -> Result<()> {
+        Ok(kill_process(self.0, signal)?)
+    }
+}
+
+/// A limit of memory that a container is about to reach (cgroup v1); lifted when this is dropped.
+pub struct MemoryLimit {
+    file: PathBuf,
+    before: String,
+}
+
+impl MemoryLimit {
+    /// Lets the pod's container have 4 MiB more than it has now.
+    ///
+    /// # Errors
+    /// When its cgroup is not visible here.
+    pub fn barely(uid: &str) -> Result<Self> {
+        const MORE: u64 = 4 << 20;
+        let pid = *of_pod(uid)?.first().context("a process")?;
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero()))?;
+        let group = groups
+            .lines()
+            .find_map(|line| line.split_once(":memory:"))
+            .context("no memory cgroup: these tests need cgroup v1")?
+            .1;
+        let folder = PathBuf::from(format!("/sys/fs/cgroup/memory{group}"));
+        let used: u64 = fs::read_to_string(folder.join("memory.usage_in_bytes"))?
+            .trim()
+            .parse()?;
+        let file = folder.join("memory.limit_in_bytes");
+        let before = fs::read_to_string(&file)?;
+        fs::write(&file, (used + MORE).to_string()).with_context(|| file.display().to_string())?;
+        Ok(Self { file, before })
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        // The container's cgroup goes with it.
+        let _ = fs::write(&self.file, &self.before);
     }
 }

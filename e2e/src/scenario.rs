@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
-use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use marsad_crds::{Camera, CameraSource, CameraSourceSpec, IngestPool, NameRef, RtspSource};
 use serde_json::{Value, json};
 
@@ -121,6 +122,44 @@ impl Scenario {
             .simulated
             .push(name.clone());
         self.sim.put(&name, what).await
+    }
+
+    /// A port for a simulated camera of this scenario alone.
+    pub fn own_port(&self, number: u16) -> u16 {
+        // The namespace ends in random hex digits: no other run has these ports.
+        let digits = self.namespace.rsplit('-').next().unwrap_or_default();
+        let random = u32::from_str_radix(digits, 16).unwrap_or_default() % 1_000;
+        20_000 + u16::try_from(random).unwrap_or_default() * 10 + number
+    }
+
+    /// Lets the operator read the namespace's Secrets.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn bind_secrets(&self) -> Result<()> {
+        let bindings: Api<RoleBinding> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": {"name": "marsad-reads-camera-credentials"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "marsad-camera-credentials"},
+            "subjects": [{"kind": "ServiceAccount", "name": "marsad-operator", "namespace": self.cluster.namespace}],
+        }))?;
+        bindings.create(&PostParams::default(), &binding).await?;
+        Ok(())
+    }
+
+    /// Makes a Secret what is given: `{"type", "stringData"}` and so on.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn secret(&self, name: &str, what: Value) -> Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret"});
+        if let (Some(fields), Value::Object(given)) = (secret.as_object_mut(), what) {
+            fields.extend(given);
+        }
+        let apply = PatchParams::apply("e2e").force();
+        secrets.patch(name, &apply, &Patch::Apply(secret)).await?;
+        Ok(())
     }
 
     /// A Camera alone.

@@ -4,11 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::Api;
 use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use marsad_crds::refs::SecretRef;
 use marsad_crds::{Camera, ConditionType, Reason};
 use marsad_e2e::camera::{self, camera};
@@ -133,9 +130,7 @@ async fn b_frames() -> Result<()> {
 async fn a_camera_that_is_unplugged() -> Result<()> {
     scenario("refused", |test| async move {
         let name = test.simulated("faulty");
-        // The namespace ends in random hex digits: no other run has this port.
-        let digits = test.namespace.rsplit('-').next().unwrap_or_default();
-        let port = 20_000 + u16::try_from(u32::from_str_radix(digits, 16)? % 10_000)?;
+        let port = test.own_port(0);
         let video = json!({"video": "clip", "port": port});
         test.simulate("faulty", video.clone()).await?;
         test.add("neighbour", json!({"video": "clip"})).await?;
@@ -168,30 +163,26 @@ async fn a_name_that_nobody_knows() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_password_in_the_secret() -> Result<()> {
     scenario("password", |test| async move {
-        let client = test.cluster.client.clone();
-        let secrets: Api<Secret> = Api::namespaced(client.clone(), &test.namespace);
-        let bindings: Api<RoleBinding> = Api::namespaced(client, &test.namespace);
-        let secret = |password: &str| -> Result<Secret> {
-            Ok(serde_json::from_value(json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "faulty"},
+        let secret = |password: &str| {
+            json!({
                 "type": "marsad.dev/camera-credentials",
                 "stringData": {"username": "viewer", "password": password},
-            }))?)
+            })
         };
-        let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": {"name": "marsad-reads-camera-credentials"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "marsad-camera-credentials"},
-            "subjects": [{"kind": "ServiceAccount", "name": "marsad-operator", "namespace": test.cluster.namespace}],
-        }))?;
-        bindings.create(&PostParams::default(), &binding).await?;
-        secrets.create(&PostParams::default(), &secret("wrong")?).await?;
-        test.simulate("faulty", json!({"video": "clip", "username": "viewer", "password": "right"})).await?;
+        test.bind_secrets().await?;
+        test.secret("faulty", secret("wrong")).await?;
+        test.simulate(
+            "faulty",
+            json!({"video": "clip", "username": "viewer", "password": "right"}),
+        )
+        .await?;
         let mut faulty = camera("faulty", &test.sim.url(&test.simulated("faulty")));
-        faulty.spec.stream.credentials_secret_ref = Some(SecretRef { name: "faulty".to_owned() });
+        faulty.spec.stream.credentials_secret_ref = Some(SecretRef {
+            name: "faulty".to_owned(),
+        });
         test.create(faulty).await?;
         camera::down(&test.cameras(), "faulty", Reason::Unauthorized, TOLD).await?;
-        let apply = PatchParams::apply("e2e").force();
-        secrets.patch("faulty", &apply, &Patch::Apply(secret("right")?)).await?;
+        test.secret("faulty", secret("right")).await?;
         // The operator may not watch Secrets of agencies: it looks again.
         camera::up(&test.cameras(), "faulty", Duration::from_secs(90)).await?;
         Ok(())

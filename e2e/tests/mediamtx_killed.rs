@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use kube::ResourceExt as _;
 use marsad_crds::Camera;
-use marsad_e2e::camera::{self, is_up};
+use marsad_e2e::camera::{self, is_up, shard};
 use marsad_e2e::cluster::is_ready;
 use marsad_e2e::page::Page;
 use marsad_e2e::scenario::scenario;
@@ -19,10 +19,6 @@ const MOVED: Duration = Duration::from_secs(10);
 const RETURNED: Duration = Duration::from_secs(15);
 /// In every case, from the kill.
 const ALL: Duration = Duration::from_secs(30);
-
-fn shard(camera: &Camera) -> Option<&str> {
-    camera.status.as_ref()?.ingest.as_ref()?.shard.as_deref()
-}
 
 fn now() -> Result<u64> {
     Ok(u64::try_from(

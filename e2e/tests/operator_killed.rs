@@ -3,25 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::LogParams;
-use marsad_crds::{Camera, ConditionType};
 use marsad_e2e::leader::{leader, leader_and_standby};
 use marsad_e2e::process::{self, Stopped};
 use marsad_e2e::scenario::{Scenario, scenario};
-use marsad_e2e::{camera, wait};
+use marsad_e2e::{camera, restarts, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
 const UP: Duration = Duration::from_secs(30);
 /// The benchmark `failover` says how long it takes; here it must only come.
 const TAKEN_OVER: Duration = Duration::from_secs(20);
-
-fn online_since(camera: &Camera) -> Option<String> {
-    let online = camera::condition(camera, ConditionType::Online)?;
-    Some(online.last_transition_time.0.to_string())
-}
 
 /// One after the other: both need the only operators there are.
 #[tokio::test]
@@ -34,8 +27,8 @@ async fn killed_and_stopped_leaders_are_replaced() -> Result<()> {
         let after = test.cameras().get("watched").await?;
         assert!(camera::is_up(&after));
         assert_eq!(
-            online_since(&after),
-            online_since(&before),
+            camera::online_since(&after),
+            camera::online_since(&before),
             "its picture was disturbed"
         );
         Ok(())
@@ -57,7 +50,7 @@ async fn killed(test: &Scenario) -> Result<()> {
 async fn stopped(test: &Scenario) -> Result<()> {
     let old = leader_and_standby(&test.cluster, UP).await?;
     let pod = old.pod.name_any();
-    let restarts = restarts_of(&old.pod);
+    let restarts = restarts::of(&old.pod);
     let stopped = Stopped::stop(&old.pod.uid().context("uid")?)?;
     camera::edit(&test.cameras(), "watched", "while it is stopped", TAKEN_OVER).await?;
     let new = leader(&test.cluster).await?;
@@ -77,17 +70,9 @@ async fn stopped(test: &Scenario) -> Result<()> {
     let still = leader_and_standby(&test.cluster, UP).await?;
     assert_eq!(still.identity, new.identity, "it took the lead back");
     assert_eq!(
-        restarts_of(&test.cluster.pods().get(&pod).await?),
+        restarts::of(&test.cluster.pods().get(&pod).await?),
         restarts,
         "it was restarted"
     );
     Ok(())
-}
-
-fn restarts_of(pod: &Pod) -> i32 {
-    let containers = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.container_statuses.as_ref());
-    containers.map_or(0, |all| all.iter().map(|one| one.restart_count).sum())
 }

@@ -156,6 +156,10 @@ impl Scenario {
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret"});
         if let (Some(fields), Value::Object(given)) = (secret.as_object_mut(), what) {
             fields.extend(given);
+            let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+            if let Some(metadata) = metadata.as_object_mut() {
+                metadata.insert("name".to_owned(), json!(name));
+            }
         }
         let apply = PatchParams::apply("e2e").force();
         secrets.patch(name, &apply, &Patch::Apply(secret)).await?;

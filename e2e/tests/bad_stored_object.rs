@@ -30,6 +30,8 @@ async fn store(test: &Scenario) -> Result<Api<DynamicObject>> {
                 version.schema = serde_json::from_value(json!({
                     "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
                 }))?;
+                // They must be fields that the schema has.
+                version.selectable_fields = None;
             }
             Ok(())
         })

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client, ResourceExt as _};
 
 /// Namespace of the release, unless `MARSAD_NAMESPACE` says otherwise.
@@ -71,6 +71,23 @@ impl Cluster {
             .list(&ListParams::default().labels(&selector))
             .await?
             .items)
+    }
+
+    /// What the pods of a component have logged in the last `seconds`.
+    ///
+    /// # Errors
+    /// When the API server or a kubelet does not answer.
+    pub async fn log_lines(&self, component: &str, seconds: i64) -> Result<Vec<String>> {
+        let recent = LogParams {
+            since_seconds: Some(seconds),
+            ..LogParams::default()
+        };
+        let mut lines = Vec::new();
+        for pod in self.pods_of(component).await? {
+            let log = self.pods().logs(&pod.name_any(), &recent).await?;
+            lines.extend(log.lines().map(str::to_owned));
+        }
+        Ok(lines)
     }
 
     /// Kills a pod at once, as a crash would, and returns its uid.

@@ -25,4 +25,5 @@ pub mod rights;
 pub mod scenario;
 pub mod sim;
 pub mod statistics;
+pub mod undisturbed;
 pub mod wait;

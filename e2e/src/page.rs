@@ -1,6 +1,6 @@
 //! The dashboard in a browser: sign in, open a tile, read the clock in its picture.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use fantoccini::Locator;
@@ -45,6 +45,16 @@ pub struct Tile {
     pub reason: Option<String>,
 }
 
+/// Now, as the clock in a picture is read: epoch milliseconds.
+///
+/// # Errors
+/// When this machine's clock stands before 1970.
+pub fn now() -> Result<u64> {
+    Ok(u64::try_from(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
+    )?)
+}
+
 impl Page {
     /// Opens the page and signs in with the cluster's user.
     ///
@@ -84,6 +94,17 @@ impl Page {
     /// A page that is open already, whoever made it.
     pub fn of(browser: Browser) -> Self {
         Self { browser }
+    }
+
+    /// Signs in and opens the camera; its picture is live.
+    ///
+    /// # Errors
+    /// When it does not become live in half a minute.
+    pub async fn watching(cluster: &Cluster, camera_id: &str) -> Result<Self> {
+        let page = Self::sign_in(cluster).await?;
+        page.open(camera_id, Duration::from_secs(10)).await?;
+        page.tile_is(camera_id, "live", Duration::from_secs(20)).await?;
+        Ok(page)
     }
 
     /// The browser, for what is not here.

@@ -13,12 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// When there are none: not root, or the cluster is not on this machine.
 pub fn of_pod(uid: &str) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let pid = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else {
-            continue;
-        };
+    for (pid, path) in all()? {
         // A process may end while it is looked at.
         let of_pod = fs::read_to_string(path.join("cgroup")).is_ok_and(|groups| groups.contains(uid));
         let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
@@ -30,6 +25,19 @@ pub fn of_pod(uid: &str) -> Result<Vec<Pid>> {
         !found.is_empty(),
         "no process of pod {uid} is visible here: these tests need root, and the cluster of `cargo xtask up`"
     );
+    Ok(found)
+}
+
+/// Every process that is visible here, and its folder.
+fn all() -> Result<Vec<(Pid, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let pid = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            found.push((pid, path));
+        }
+    }
     Ok(found)
 }
 
@@ -119,12 +127,7 @@ impl Component {
         let kubeconfig = std::env::var_os("KUBECONFIG").context("KUBECONFIG is not set")?;
         let kubeconfig = fs::canonicalize(kubeconfig)?;
         let state = kubeconfig.parent().context("KUBECONFIG")?;
-        for entry in fs::read_dir("/proc")? {
-            let path = entry?.path();
-            let pid = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-            let Some(pid) = pid.and_then(Pid::from_raw) else {
-                continue;
-            };
+        for (pid, path) in all()? {
             let called = fs::read_to_string(path.join("comm")).unwrap_or_default();
             if called.trim() == name && fs::read_link(path.join("cwd")).is_ok_and(|folder| folder == state) {
                 return Ok(Self(pid));

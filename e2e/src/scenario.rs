@@ -124,14 +124,6 @@ impl Scenario {
         self.sim.put(&name, what).await
     }
 
-    /// A port for a simulated camera of this scenario alone.
-    pub fn own_port(&self, number: u16) -> u16 {
-        // The namespace ends in random hex digits: no other run has these ports.
-        let digits = self.namespace.rsplit('-').next().unwrap_or_default();
-        let random = u32::from_str_radix(digits, 16).unwrap_or_default() % 1_000;
-        20_000 + u16::try_from(random).unwrap_or_default() * 10 + number
-    }
-
     /// Lets the operator read the namespace's Secrets.
     ///
     /// # Errors

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, LogParams, PostParams};
-use kube::{Api, ResourceExt as _};
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use marsad_crds::{Camera, CustomResourceDefinition};
 use marsad_e2e::definition::Definition;
 use marsad_e2e::scenario::{Scenario, scenario};
-use marsad_e2e::{camera, restarts, wait};
+use marsad_e2e::undisturbed::Undisturbed;
+use marsad_e2e::{camera, wait};
 use serde_json::json;
 
 const UP: Duration = Duration::from_secs(30);
@@ -51,23 +52,16 @@ async fn it_is_named_and_the_others_are_looked_after() -> Result<()> {
     scenario("unreadable", |test| async move {
         test.add("good", json!({"video": "clip"})).await?;
         let before = camera::up(&test.cameras(), "good", UP).await?;
-        let restarted = restarts::of_ours(&test.cluster).await?;
+        let calm = Undisturbed::now(&test.cluster, &before).await?;
         let cameras = store(&test).await?;
         let namespace = test.namespace.clone();
         wait::answer("the operator names it", UP, async || {
-            let mut named = false;
-            for pod in test.cluster.pods_of("operator").await? {
-                let recent = LogParams {
-                    since_seconds: Some(60),
-                    ..LogParams::default()
-                };
-                let log = test.cluster.pods().logs(&pod.name_any(), &recent).await?;
-                named |= log.lines().any(|line| {
-                    line.contains("\"object_unreadable\"")
-                        && line.contains(&namespace)
-                        && line.contains("\"bad\"")
-                });
-            }
+            let lines = test.cluster.log_lines("operator", 60).await?;
+            let named = lines.iter().any(|line| {
+                line.contains("\"object_unreadable\"")
+                    && line.contains(&namespace)
+                    && line.contains("\"bad\"")
+            });
             ensure!(named, "no line names it");
             Ok(())
         })
@@ -76,16 +70,7 @@ async fn it_is_named_and_the_others_are_looked_after() -> Result<()> {
         test.add("late", json!({"video": "clip"})).await?;
         camera::up(&test.cameras(), "late", UP).await?;
         let after = test.cameras().get("good").await?;
-        assert_eq!(
-            camera::online_since(&after),
-            camera::online_since(&before),
-            "the neighbour was disturbed"
-        );
-        assert_eq!(
-            restarts::of_ours(&test.cluster).await?,
-            restarted,
-            "a role did not bear it"
-        );
+        calm.still(&test.cluster, &after).await?;
         cameras
             .delete("bad", &DeleteParams::default())
             .await

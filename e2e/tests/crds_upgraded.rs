@@ -8,7 +8,8 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use marsad_crds::{Camera, CustomResourceDefinition};
 use marsad_e2e::definition::Definition;
 use marsad_e2e::scenario::scenario;
-use marsad_e2e::{camera, restarts, wait};
+use marsad_e2e::undisturbed::Undisturbed;
+use marsad_e2e::{camera, wait};
 use serde_json::json;
 
 const UP: Duration = Duration::from_secs(30);
@@ -18,7 +19,7 @@ async fn a_field_is_added_and_nothing_is_disturbed() -> Result<()> {
     scenario("upgrade", |test| async move {
         test.add("a", json!({"video": "clip"})).await?;
         let before = camera::up(&test.cameras(), "a", UP).await?;
-        let restarted = restarts::of_ours(&test.cluster).await?;
+        let calm = Undisturbed::now(&test.cluster, &before).await?;
         let resource = ApiResource::erase::<Camera>(&());
         let cameras: Api<DynamicObject> =
             Api::namespaced_with(test.cluster.client.clone(), &test.namespace, &resource);
@@ -67,16 +68,7 @@ async fn a_field_is_added_and_nothing_is_disturbed() -> Result<()> {
             "our writes have lost it"
         );
         let after = camera::up(&test.cameras(), "a", UP).await?;
-        assert_eq!(
-            camera::online_since(&after),
-            camera::online_since(&before),
-            "its picture was disturbed"
-        );
-        assert_eq!(
-            restarts::of_ours(&test.cluster).await?,
-            restarted,
-            "a role did not bear it"
-        );
+        calm.still(&test.cluster, &after).await?;
         Ok(())
     })
     .await

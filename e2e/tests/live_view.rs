@@ -1,6 +1,6 @@
 //! The product in one test: a Camera is applied, and its picture moves in a browser.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use marsad_crds::Reason;
@@ -8,7 +8,7 @@ use marsad_e2e::api::ApiClient;
 use marsad_e2e::barcode;
 use marsad_e2e::camera::{self, SOURCE};
 use marsad_e2e::cluster::Cluster;
-use marsad_e2e::page::Page;
+use marsad_e2e::page::{self, Page};
 use marsad_e2e::scenario::scenario;
 use marsad_e2e::wait;
 use reqwest::{Method, StatusCode};
@@ -34,9 +34,7 @@ async fn a_camera_that_is_applied_is_a_picture_that_moves() -> Result<()> {
         );
         let id = camera::id(&camera)?;
 
-        let page = Page::sign_in(&test.cluster).await?;
-        page.open(&id, Duration::from_secs(10)).await?;
-        page.tile_is(&id, "live", Duration::from_secs(20)).await?;
+        let page = Page::watching(&test.cluster, &id).await?;
         let frames = page.frames(&id, 75, Duration::from_secs(20)).await?;
         let clocks: Vec<u32> = frames.iter().filter_map(|frame| frame.clock).collect();
         assert!(frames.len() >= 40, "{} frames in 20 s", frames.len());
@@ -165,9 +163,7 @@ async fn a_picture_that_stands_still_is_not_live() -> Result<()> {
     scenario("still", |test| async move {
         test.add("clock", json!({"video": "clock"})).await?;
         let id = camera::id(&camera::up(&test.cameras(), "clock", UP).await?)?;
-        let page = Page::sign_in(&test.cluster).await?;
-        page.open(&id, Duration::from_secs(10)).await?;
-        page.tile_is(&id, "live", Duration::from_secs(20)).await?;
+        let page = Page::watching(&test.cluster, &id).await?;
         test.sim.fault(&test.simulated("clock"), "stall").await?;
         wait::answer(
             "the tile says that it is not live",
@@ -179,7 +175,7 @@ async fn a_picture_that_stands_still_is_not_live() -> Result<()> {
         )
         .await?;
         test.sim.fault(&test.simulated("clock"), "none").await?;
-        let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let now = page::now()?;
         page.picture_after(&id, now, Duration::from_secs(60)).await?;
         Ok(())
     })

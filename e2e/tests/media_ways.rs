@@ -1,13 +1,13 @@
 //! The ways by which pictures reach browsers outside the pod network. HostNetwork is what every other test uses;
 //! LoadBalancer needs a cloud.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use marsad_e2e::camera;
 use marsad_e2e::cluster::Cluster;
 use marsad_e2e::helm::{Helm, chart_dir};
-use marsad_e2e::page::Page;
+use marsad_e2e::page::{self, Page};
 use marsad_e2e::scenario::scenario;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn by_node_port_to_a_browser_outside_the_pod_network() -> Result<()> {
         let id = camera::id(&camera::up(&test.cameras(), "clock", Duration::from_secs(30)).await?)?;
         let watched = async {
             media(&helm, &test.cluster, "NodePort")?;
-            let since = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+            let since = page::now()?;
             let page = Page::sign_in(&test.cluster).await?;
             page.open(&id, Duration::from_secs(10)).await?;
             page.picture_after(&id, since, Duration::from_secs(30)).await

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
-use kube::api::LogParams;
 use marsad_crds::Camera;
 use marsad_e2e::process::{MemoryLimit, Stopped};
 use marsad_e2e::scenario::{Scenario, scenario};
@@ -60,24 +59,16 @@ async fn one_that_hangs_gives_its_cameras_away_and_takes_none_back() -> Result<(
         drop(stopped);
         // What it still has of them is removed: a camera is pulled once.
         wait::answer("its old paths are gone", UP, async || {
-            let recent = LogParams {
-                since_seconds: Some(120),
-                ..LogParams::default()
-            };
-            let mut removed = BTreeSet::new();
-            for pod in test.cluster.pods_of("operator").await? {
-                let log = test.cluster.pods().logs(&pod.name_any(), &recent).await?;
-                for line in log
-                    .lines()
-                    .filter(|line| line.contains("\"path_removed\"") && line.contains(&hung))
-                {
-                    removed.extend(
-                        moved
-                            .iter()
-                            .filter(|name| line.contains(&format!("{}/{name}/main", test.namespace))),
-                    );
-                }
-            }
+            let lines = test.cluster.log_lines("operator", 120).await?;
+            let removed: BTreeSet<&String> = moved
+                .iter()
+                .filter(|name| {
+                    let path = format!("{}/{name}/main", test.namespace);
+                    lines.iter().any(|line| {
+                        line.contains("\"path_removed\"") && line.contains(&hung) && line.contains(&path)
+                    })
+                })
+                .collect();
             // One that the kubelet has restarted meanwhile has lost them all.
             let restarts = restarts::of(&test.cluster.pods().get(&hung).await?);
             ensure!(

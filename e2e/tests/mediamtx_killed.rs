@@ -1,13 +1,13 @@
 //! A shard's pod is killed (contracts.md 12).
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use kube::ResourceExt as _;
 use marsad_crds::Camera;
 use marsad_e2e::camera::{self, is_up, shard};
 use marsad_e2e::cluster::is_ready;
-use marsad_e2e::page::Page;
+use marsad_e2e::page::{self, Page};
 use marsad_e2e::scenario::scenario;
 use marsad_e2e::wait;
 use serde_json::json;
@@ -19,12 +19,6 @@ const MOVED: Duration = Duration::from_secs(10);
 const RETURNED: Duration = Duration::from_secs(15);
 /// In every case, from the kill.
 const ALL: Duration = Duration::from_secs(30);
-
-fn now() -> Result<u64> {
-    Ok(u64::try_from(
-        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
-    )?)
-}
 
 #[tokio::test]
 async fn one_of_two_shards_its_cameras_move() -> Result<()> {
@@ -87,9 +81,7 @@ async fn the_only_shard_a_viewer_sees_the_picture_again() -> Result<()> {
         test.add_to_pool("clock", json!({"video": "clock"}), &pool)
             .await?;
         let id = camera::id(&camera::up(&test.cameras(), "clock", UP).await?)?;
-        let page = Page::sign_in(&test.cluster).await?;
-        page.open(&id, Duration::from_secs(10)).await?;
-        page.tile_is(&id, "live", Duration::from_secs(20)).await?;
+        let page = Page::watching(&test.cluster, &id).await?;
 
         let pod = format!("ingest-{pool}-0");
         let killed = Instant::now();
@@ -108,7 +100,7 @@ async fn the_only_shard_a_viewer_sees_the_picture_again() -> Result<()> {
         // Frames from before may still stand in the browser: later than the new pod is later than the kill.
         page.picture_after(
             &id,
-            u64::try_from(since)?.min(now()?),
+            u64::try_from(since)?.min(page::now()?),
             within + Duration::from_secs(5),
         )
         .await?;

@@ -19,9 +19,7 @@ async fn a_viewer_keeps_the_picture() -> Result<()> {
     scenario("streams", |test| async move {
         test.add("clock", json!({"video": "clock"})).await?;
         let id = camera::id(&camera::up(&test.cameras(), "clock", Duration::from_secs(30)).await?)?;
-        let page = Page::sign_in(&test.cluster).await?;
-        page.open(&id, Duration::from_secs(10)).await?;
-        page.tile_is(&id, "live", Duration::from_secs(20)).await?;
+        let page = Page::watching(&test.cluster, &id).await?;
         let dead: Vec<String> = test
             .cluster
             .pods_of("streams")

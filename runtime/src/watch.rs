@@ -192,45 +192,50 @@ impl<K: Watched> Watch<K> {
     /// Objects whose spec, labels, annotations or finalizers changed, or that are being deleted: what a kind's
     /// own controller triggers on. Its own status writes pass by unseen.
     pub fn spec_changes(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        let mut seen: HashMap<Option<String>, u64> = HashMap::new();
-        self.changes().filter_map(move |change| {
-            let object = change.object().clone();
-            let news = match change {
-                Change::Deleted(_) => {
-                    seen.remove(&object.uid());
-                    true
-                }
-                Change::Applied(_) => {
-                    let print = fingerprint(object.as_ref());
-                    seen.insert(object.uid(), print) != Some(print)
-                }
-            };
-            std::future::ready(news.then_some(object))
-        })
+        self.news(HashMap::new()).map(|(_, object)| object)
     }
 
     /// As [`Watch::spec_changes`], of what was known before: neither what is there now, nor what is made, nor what goes.
     pub fn edits(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        let state = self.store.state();
-        let prints = state
+        let known = self.store.state();
+        let prints = known
             .iter()
             .map(|object| (object.uid(), fingerprint(object.as_ref())));
-        let mut prints: HashMap<Option<String>, u64> = prints.collect();
+        self.news(prints.collect())
+            .filter_map(|(news, object)| std::future::ready((news == News::Edited).then_some(object)))
+    }
+
+    /// What is new to somebody who knows the fingerprints `known`, by uid.
+    fn news(
+        &self,
+        mut known: HashMap<Option<String>, u64>,
+    ) -> impl Stream<Item = (News, Arc<K>)> + Send + use<K> {
         self.changes().filter_map(move |change| {
-            let edited = match change {
-                Change::Deleted(object) => {
-                    prints.remove(&object.uid());
-                    None
+            let object = change.object().clone();
+            let news = match change {
+                Change::Deleted(_) => {
+                    known.remove(&object.uid());
+                    Some(News::Gone)
                 }
-                Change::Applied(object) => {
+                Change::Applied(_) => {
                     let print = fingerprint(object.as_ref());
-                    let before = prints.insert(object.uid(), print);
-                    before.is_some_and(|before| before != print).then_some(object)
+                    match known.insert(object.uid(), print) {
+                        None => Some(News::Made),
+                        Some(before) => (before != print).then_some(News::Edited),
+                    }
                 }
             };
-            std::future::ready(edited)
+            std::future::ready(news.map(|news| (news, object)))
         })
     }
+}
+
+/// What a change is beyond its object's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Made,
+    Edited,
+    Gone,
 }
 
 fn applied<K: Watched>(store: &Store<K>) -> Vec<Change<K>> {

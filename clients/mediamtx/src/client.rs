@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn info(&self) -> Result<Info, Error> {
-        let info: Info = self.get("v3/info", &[], Connection::Keep).await?;
+        let info: Info = self.get("v3/info").await?;
         // Built from the file VERSION, whose line may end.
         Ok(Info {
             version: info.version.trim().to_owned(),
@@ -93,8 +93,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn get_path_config(&self, name: &str) -> Result<Option<PathConfig>, Error> {
-        let path = format!("v3/config/paths/get/{name}");
-        match self.get(&path, &[], Connection::Keep).await {
+        match self.get(&format!("v3/config/paths/get/{name}")).await {
             Err(Error::NotFound) => Ok(None),
             answer => answer.map(Some),
         }
@@ -168,8 +167,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn get_path(&self, name: &str) -> Result<Option<PathState>, Error> {
-        let path = format!("v3/paths/get/{name}");
-        match self.get::<RawPath>(&path, &[], Connection::Keep).await {
+        match self.get::<RawPath>(&format!("v3/paths/get/{name}")).await {
             Err(Error::NotFound) => Ok(None),
             answer => answer.map(|path| Some(PathState::from(path))),
         }
@@ -201,7 +199,12 @@ impl Client {
                 .copied()
                 .chain([("itemsPerPage", PAGE), ("page", number.as_str())])
                 .collect();
-            let Page { page_count, items } = self.get(path, &query, connection).await?;
+            let request = self.request(Method::GET, path, &query)?;
+            let request = match connection {
+                Connection::Keep => request,
+                Connection::Close => request.header(header::CONNECTION, "close"),
+            };
+            let Page { page_count, items } = self.read(request).await?;
             all.extend::<Vec<T>>(items);
             if page + 1 >= page_count {
                 break;
@@ -210,17 +213,11 @@ impl Client {
         Ok(all)
     }
 
-    async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-        connection: Connection,
-    ) -> Result<T, Error> {
-        let request = self.request(Method::GET, path, query)?;
-        let request = match connection {
-            Connection::Keep => request,
-            Connection::Close => request.header(header::CONNECTION, "close"),
-        };
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.request(Method::GET, path, &[])?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         let body = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|error| {
             // serde_json repeats the value that does not fit, which may be a secret: only where and what kind.

@@ -25,16 +25,15 @@ pub(crate) enum ApplyError {
     },
 }
 
-/// Writes what differs; gives back whether anything did.
+/// Writes what differs.
 ///
 /// # Errors
 /// When MediaMTX refuses or is away.
-pub(crate) async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -> Result<bool, ApplyError> {
+pub(crate) async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -> Result<(), ApplyError> {
     let client = shard
         .client
         .as_ref()
         .ok_or_else(|| ApplyError::NoAddress(shard.name.clone()))?;
-    let mut wrote = false;
     for path in wanted {
         let written = one(client, shard, path)
             .await
@@ -46,9 +45,8 @@ pub(crate) async fn apply(fleet: &Fleet, shard: &Shard, wanted: &[WantedPath]) -
         if written {
             fleet.written(&shard.name, &path.name);
         }
-        wrote |= written;
     }
-    Ok(wrote)
+    Ok(())
 }
 
 async fn one(client: &mediamtx::Client, shard: &Shard, path: &WantedPath) -> Result<bool, mediamtx::Error> {

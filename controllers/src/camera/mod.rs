@@ -308,7 +308,7 @@ impl Controller {
                 let dials = self.dial(camera, &valid, &shard, &mut paths);
                 apply::apply(&self.context.fleet, &shard, &paths)
                     .await
-                    .map(|_| dials)
+                    .map(|()| dials)
                     .map_err(Error::from)
             }
             Err(error) => Err(Error::from(error)),

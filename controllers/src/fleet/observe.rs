@@ -123,25 +123,28 @@ impl Observer {
         let info = client.info().await?;
         let before = self.fleet.seen(&self.name);
         let now = Instant::now();
-        let listed = self.listed;
-        let stale = listed.is_none_or(|listed| now.duration_since(listed) >= RELIST);
+        let stale = self
+            .listed
+            .is_none_or(|listed| now.duration_since(listed) >= RELIST);
         let written = self.fleet.take_written(&self.name);
+        // Should what follows fail, what was written is found in the whole list.
+        let listed = self.listed.take();
         let configs = if info.started != before.started || stale || written.len() > MANY {
-            self.listed = Some(now);
             let list = client.list_path_configs().await?;
+            self.listed = Some(now);
             Arc::new(
                 list.into_iter()
                     .map(|config| (config.name.clone(), config))
                     .collect(),
             )
-        } else if written.is_empty() {
-            before.configs.clone()
         } else {
-            // Should that fail, what was written is found in the whole list.
-            self.listed = None;
-            let configs = read_anew(&client, before.configs.as_ref().clone(), written).await?;
+            let configs = if written.is_empty() {
+                before.configs.clone()
+            } else {
+                Arc::new(read_anew(&client, before.configs.as_ref().clone(), written).await?)
+            };
             self.listed = listed;
-            Arc::new(configs)
+            configs
         };
         let states = client.list_paths().await?;
         let next = before.next(info.started, configs, states, now);

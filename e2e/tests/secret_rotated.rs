@@ -52,14 +52,15 @@ async fn at_the_camera_first() -> Result<()> {
     .await
 }
 
-/// The camera goes on showing its picture to whoever is in; it is asked for the new password when it is next reached.
+/// The camera does not know the new password yet, and refuses it; then it is told.
 #[tokio::test]
 async fn in_the_secret_first() -> Result<()> {
     scenario("rotated", |test| async move {
         guarded_camera(&test).await?;
         put_in_secret(&test, "second").await?;
-        test.sim.put(&test.simulated("a"), guarded("second")).await?;
         camera::edit(&test.cameras(), "a", "looked at anew", UP).await?;
+        camera::down(&test.cameras(), "a", Reason::Unauthorized, TOLD).await?;
+        test.sim.put(&test.simulated("a"), guarded("second")).await?;
         camera::up(&test.cameras(), "a", BACK).await?;
         Ok(())
     })

@@ -1,5 +1,5 @@
 //! One folder per kind: dereference, validate, build, apply, status. [`fleet`] is what the kinds share of the world
-//! outside Kubernetes: the shards as they are. [`bootstrap`] is what the operator makes at its start.
+//! outside Kubernetes: the shards as they are; [`reach`] is where in that world they may go. [`bootstrap`] is what the operator makes at its start.
 
 pub mod bootstrap;
 pub mod camera;
@@ -11,3 +11,4 @@ mod health;
 pub mod ingest_pool;
 mod labels;
 mod random;
+pub mod reach;

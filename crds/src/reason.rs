@@ -48,6 +48,8 @@ reasons! {
     SecretTypeMismatch,
     /// The Secret named lacks a key, or a value is empty.
     SecretInvalid,
+    /// The Secret says that it may not be sent to the camera's host.
+    SecretNotForHost,
     /// No shard of the pool can take the camera now.
     NoShardAvailable,
     /// The shard is chosen; its MediaMTX has not taken the path yet.
@@ -88,8 +90,12 @@ reasons! {
     ConnectTimeout,
     /// The network says that there is no way to the camera.
     HostUnreachable,
-    /// The camera's certificate is not trusted, or TLS failed.
+    /// TLS with the camera failed.
     TlsFailed,
+    /// Nobody who is trusted vouches for the camera's certificate.
+    CertificateNotTrusted,
+    /// The camera sends its visitors to another address, which nobody has judged.
+    Redirected,
     /// The camera refuses the user name or password.
     Unauthorized,
     /// The camera has no stream at this path.

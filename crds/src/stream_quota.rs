@@ -88,7 +88,8 @@ pub struct AgencyQuota {
     /// Namespaces whose sources may name this agency: absent, none; {}, every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
-    /// Address ranges where its cameras may be; none: everywhere but loopback, link-local, pods and Services.
+    /// Address ranges where its cameras may be; none: anywhere. Loopback, link-local, pods and Services are refused either way,
+    /// unless a range within theirs is listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "sourceCIDRs")]
     #[schemars(schema_with = "grammar::cidrs")]
     pub source_cidrs: Vec<String>,

@@ -23,6 +23,7 @@ pub mod report;
 pub mod restarts;
 pub mod rights;
 pub mod scenario;
+pub mod shard;
 pub mod sim;
 pub mod statistics;
 pub mod undisturbed;

@@ -71,7 +71,8 @@ const GRANTED: &[Row] = &[
     ("operator", Place::Cluster, MARSAD, "streamquotas", "", SEE),
     ("operator", Place::Cluster, MARSAD, "streamquotas/status", "", &["patch"]),
     ("operator", Place::Cluster, "", "namespaces", "", SEE),
-    ("operator", Place::Cluster, "", "nodes", "", SEE),
+    ("operator", Place::Cluster, "", "nodes", "", &["list"]),
+    ("operator", Place::Cluster, "networking.k8s.io", "servicecidrs", "", &["list"]),
     ("operator", Place::Cluster, "events.k8s.io", "events", "", &["create", "patch"]),
     ("operator", Place::Release, MARSAD, "ingestpools", "", &["get", "list", "watch", "create", "patch"]),
     ("operator", Place::Release, MARSAD, "ingestpools/status", "", &["patch"]),
@@ -132,6 +133,7 @@ const REFUSED: &[Row] = &[
     ("operator", Place::Agency, "apps", "statefulsets", "", ANY),
     // The cluster's own.
     ("operator", Place::Cluster, "", "nodes", "", WRITE),
+    ("operator", Place::Cluster, "networking.k8s.io", "servicecidrs", "", WRITE),
     ("operator", Place::Cluster, "", "nodes/proxy", "", &["get", "create"]),
     ("operator", Place::Cluster, "", "namespaces", "", WRITE),
     ("operator", Place::Cluster, "apiextensions.k8s.io", "customresourcedefinitions", "", ANY),

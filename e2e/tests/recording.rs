@@ -3,48 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use marsad_crds::ConditionType;
 use marsad_e2e::scenario::{Scenario, scenario};
-use marsad_e2e::{camera, wait};
+use marsad_e2e::{camera, shard, wait};
 use serde_json::{Value, json};
 
 const UP: Duration = Duration::from_secs(30);
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// What the camera's shard answers.
-async fn ask(test: &Scenario, what: &str) -> Result<Option<Value>> {
-    let camera = test.cameras().get("a").await?;
-    let ingest = camera.status.and_then(|status| status.ingest).context("ingest")?;
-    let (shard, path) = (ingest.shard.context("shard")?, ingest.path.context("path")?);
-    let pods = test.cluster.pods_of("mediamtx").await?;
-    let pod = pods
-        .into_iter()
-        .find(|pod| pod.name_any() == shard)
-        .context("pod")?;
-    let address = pod.status.and_then(|status| status.pod_ip).context("address")?;
-    let secrets: Api<Secret> = Api::namespaced(test.cluster.client.clone(), &test.cluster.namespace);
-    let data = secrets.get("ingest-default").await?.data.context("data")?;
-    let key =
-        |name: &str| -> Result<String> { Ok(String::from_utf8(data.get(name).context("key")?.0.clone())?) };
-    let answer = reqwest::Client::new()
-        .get(format!("http://{address}:9997/v3/{what}/{path}"))
-        .basic_auth(key("username")?, Some(key("password")?))
-        .send()
-        .await?;
-    if answer.status() == reqwest::StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
-    Ok(Some(serde_json::from_str(
-        &answer.error_for_status()?.text().await?,
-    )?))
-}
-
 async fn segments(test: &Scenario) -> Result<usize> {
-    let recordings = ask(test, "recordings/get").await?;
+    let recordings = shard::ask(test, "a", "recordings/get").await?;
     let list = recordings
         .as_ref()
         .and_then(|found| found.get("segments")?.as_array());
@@ -53,7 +22,7 @@ async fn segments(test: &Scenario) -> Result<usize> {
 
 /// Since when the camera's connection stands.
 async fn connected(test: &Scenario) -> Result<Value> {
-    let path = ask(test, "paths/get").await?.context("no path")?;
+    let path = shard::ask(test, "a", "paths/get").await?.context("no path")?;
     Ok(path.get("availableTime").cloned().unwrap_or_default())
 }
 
@@ -73,7 +42,9 @@ async fn it_begins_and_ends_while_the_picture_goes_on() -> Result<()> {
                 .await?;
             let what = format!("recorded: {yes}, {files} files");
             wait::answer(&what, WITHIN, async || {
-                let config = ask(&test, "config/paths/get").await?.context("no path")?;
+                let config = shard::ask(&test, "a", "config/paths/get")
+                    .await?
+                    .context("no path")?;
                 ensure!(
                     config.get("record") == Some(&json!(yes)),
                     "record is {:?}",

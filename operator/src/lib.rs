@@ -10,8 +10,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use marsad_controllers::fleet::{self, Fleet};
 use marsad_controllers::ingest_pool::PoolSettings;
+use marsad_controllers::reach::{self, Reach};
 use marsad_controllers::{bootstrap, camera, camera_source, ingest_pool};
-use marsad_crds::{Camera, CameraSource, IngestPool, labels};
+use marsad_crds::{Camera, CameraSource, IngestPool, StreamQuota, labels};
 use marsad_runtime::backoff::Schedule;
 use marsad_runtime::client;
 use marsad_runtime::controller::{ControllerMetrics, Manager};
@@ -37,6 +38,10 @@ pub struct Args {
     /// Shards of the IngestPool `default` that is made when there is none.
     #[arg(long, env = "DEFAULT_POOL_REPLICAS", default_value_t = 1)]
     default_pool_replicas: i32,
+    /// Ranges of addresses that belong to the cluster and that it does not tell itself, with commas between: no camera is looked for
+    /// there. Pods by the nodes and Services are known.
+    #[arg(long, env = "CLUSTER_CIDRS", value_delimiter = ',')]
+    cluster_cidrs: Vec<ipnet::IpNet>,
 }
 
 /// What is done by one process of several.
@@ -125,6 +130,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Api::namespaced(client.clone(), &namespace),
         of_shards,
     );
+    let quotas: Watch<StreamQuota> = watch(&mut role, "watch-quotas", Api::all(client.clone()), all());
+    let reach = Reach::new(args.cluster_cidrs);
+    role.supervise(
+        "reach",
+        reach::run(reach.clone(), client.clone(), role.shutdown.clone()),
+    );
     let fleet = Fleet::default();
     let ingest = camera::IngestMetrics::new(&role.metrics);
     ingest.export(&role.metrics, fleet.clone(), cameras.clone());
@@ -169,6 +180,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             namespace: namespace.clone(),
             sources,
             pools,
+            quotas,
+            reach,
             fleet,
             ingest,
         },

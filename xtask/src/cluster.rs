@@ -80,26 +80,33 @@ impl Cluster {
 
     /// Server-side apply of a file, or of a folder and all below it.
     pub(crate) fn apply_file(&self, path: &Path) -> Result<()> {
+        self.apply(path, &["--field-manager=xtask"])
+    }
+
+    fn apply(&self, path: &Path, more: &[&str]) -> Result<()> {
         let path = path.display().to_string();
-        let args = [
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=xtask",
-            "-R",
-            "-f",
-            &path,
-        ];
-        command::output(self.kubectl().args(args), CALL).map(drop)
+        let args = ["apply", "--server-side", "--force-conflicts", "-R", "-f", &path];
+        command::output(self.kubectl().args(args).args(more), CALL).map(drop)
     }
 
     /// Server-side apply of objects made here, by way of a file that only we can read: a Secret may be among them.
     pub(crate) fn apply_values(&self, name: &str, objects: &[serde_json::Value]) -> Result<()> {
+        self.apply_objects(name, objects, &["--field-manager=xtask"])
+    }
+
+    /// Server-side apply of some fields of an object that is another's, under the field manager `manager`: a part is not valid by
+    /// itself, so that the API server judges what it makes of the whole.
+    pub(crate) fn apply_part(&self, manager: &str, object: serde_json::Value) -> Result<()> {
+        let manager = format!("--field-manager={manager}");
+        self.apply_objects("part", &[object], &[&manager, "--validate=false"])
+    }
+
+    fn apply_objects(&self, name: &str, objects: &[serde_json::Value], more: &[&str]) -> Result<()> {
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let dir = tempfile::tempdir()?;
         let file = dir.path().join(format!("{name}.json"));
         write_atomically(&file, &list.to_string(), 0o600)?;
-        self.apply_file(&file)
+        self.apply(&file, more)
     }
 
     /// Waits until a workload has rolled out.

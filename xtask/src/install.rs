@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::checkout::{Checkout, short_hash};
 use crate::cluster::Cluster;
+use crate::node::Plan;
 use crate::progress::Step;
 use crate::{command, engines, images, person};
 
@@ -175,6 +176,7 @@ pub(crate) fn examples(checkout: &Checkout) -> Result<()> {
     ])?;
     // Namespaces first: kubectl applies in the order of names.
     cluster.apply_file(&checkout.root.join("examples/platform"))?;
+    allow_simulator(checkout, &cluster)?;
     cluster.apply_file(&checkout.root.join("examples"))?;
     let timeout = format!("--timeout={}s", READY.as_secs());
     for condition in ["Ready", "Online"] {
@@ -203,6 +205,31 @@ pub(crate) fn examples(checkout: &Checkout) -> Result<()> {
         .count();
     step.done_as(&format!("{cameras} cameras are online"));
     Ok(())
+}
+
+/// The camera simulator is a pod behind a Service, where no camera is looked for unless the agency's quota says so
+/// (contracts.md 9). What differs from cluster to cluster is not in the examples.
+fn allow_simulator(checkout: &Checkout, cluster: &Cluster) -> Result<()> {
+    let ranges = Plan::load(&checkout.state())?.ranges;
+    let inside = [ranges.services().to_string(), ranges.node_pods().to_string()];
+    let names = cluster.ask(&[
+        "get",
+        "streamquota",
+        "default",
+        "-o",
+        "jsonpath={.spec.agencies[*].name}",
+    ])?;
+    let agencies: Vec<_> = names
+        .split_whitespace()
+        .map(|name| serde_json::json!({"name": name, "sourceCIDRs": inside}))
+        .collect();
+    let part = serde_json::json!({
+        "apiVersion": "marsad.dev/v1alpha1",
+        "kind": "StreamQuota",
+        "metadata": {"name": "default"},
+        "spec": {"agencies": agencies},
+    });
+    cluster.apply_part("xtask-simulator", part)
 }
 
 fn present(checkout: &Checkout, path: &str) -> bool {

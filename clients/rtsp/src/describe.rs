@@ -1,5 +1,6 @@
 //! Asks a camera for its stream's description, and says what is wrong when it does not give it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -28,45 +29,76 @@ pub async fn diagnose(
     credentials: Option<&Credentials>,
     deadline: Duration,
 ) -> Result<Described, Failure> {
-    diagnose_trusting(url, credentials, &Trust::Public, deadline).await
+    let told = diagnose_at(url, None, credentials, &Trust::Public, deadline).await;
+    let Told { certificate, codec } = told;
+    codec.map(|codec| Described { codec, certificate })
 }
 
-/// As [`diagnose`], for a camera whose certificate is of an authority of its own.
-///
-/// # Errors
-/// As there.
-pub async fn diagnose_trusting(
+/// What a camera told, however far it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// SHA-256 of the certificate that was trusted, in hexadecimal; none over `rtsp`, or when it was not trusted.
+    pub certificate: Option<String>,
+    /// RTP's name of the video's codec, `H264`, or what is wrong.
+    pub codec: Result<String, Failure>,
+}
+
+/// As [`diagnose`], of a camera whose certificate is of an authority of its own, and at `address` only: whoever has judged where the
+/// camera's name leads does not ask the name again.
+pub async fn diagnose_at(
     url: &str,
+    address: Option<IpAddr>,
     credentials: Option<&Credentials>,
     trust: &Trust,
     deadline: Duration,
-) -> Result<Described, Failure> {
+) -> Told {
+    let mut certificate = None;
+    let codec = ask(url, address, credentials, trust, deadline, &mut certificate).await;
+    Told { certificate, codec }
+}
+
+async fn ask(
+    url: &str,
+    address: Option<IpAddr>,
+    credentials: Option<&Credentials>,
+    trust: &Trust,
+    deadline: Duration,
+    certificate: &mut Option<String>,
+) -> Result<String, Failure> {
     let until = Instant::now() + deadline;
     let place = Place::parse(url)?;
-    let connection = connect(&place, until).await?;
-    let (description, certificate) = timeout_at(until, async {
+    let connection = connect(&place, address, until).await?;
+    let description = timeout_at(until, async {
         if place.tls {
             let mut stream = tls::connect(connection, &place.host, trust).await?;
-            let description = exchange::describe(&mut stream, &place.url, credentials).await?;
-            Ok((description, tls::fingerprint(&stream)))
+            *certificate = tls::fingerprint(&stream);
+            exchange::describe(&mut stream, &place.url, credentials).await
         } else {
             let mut stream = connection;
-            Ok((
-                exchange::describe(&mut stream, &place.url, credentials).await?,
-                None,
-            ))
+            exchange::describe(&mut stream, &place.url, credentials).await
         }
     })
     .await
     .map_err(|_| Failure::Timeout)??;
     match sdp::video_codec(&description) {
         None => Err(Failure::NoVideo),
-        Some(codec) if codec == "H264" => Ok(Described { codec, certificate }),
+        Some(codec) if codec == "H264" => Ok(codec),
         Some(codec) => Err(Failure::UnsupportedCodec { codec }),
     }
 }
 
-async fn connect(place: &Place, until: Instant) -> Result<TcpStream, Failure> {
+async fn connect(place: &Place, address: Option<IpAddr>, until: Instant) -> Result<TcpStream, Failure> {
+    let addresses = match address {
+        Some(address) => vec![SocketAddr::new(address, place.port)],
+        None => resolve(place, until).await?,
+    };
+    timeout_at(until, TcpStream::connect(addresses.as_slice()))
+        .await
+        .map_err(|_| Failure::ConnectTimeout)?
+        .map_err(|error| Failure::connect(&error))
+}
+
+async fn resolve(place: &Place, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
     let unknown = || Failure::Dns {
         host: place.host.clone(),
     };
@@ -78,10 +110,7 @@ async fn connect(place: &Place, until: Instant) -> Result<TcpStream, Failure> {
     if addresses.is_empty() {
         return Err(unknown());
     }
-    timeout_at(until, TcpStream::connect(addresses.as_slice()))
-        .await
-        .map_err(|_| Failure::ConnectTimeout)?
-        .map_err(|error| Failure::connect(&error))
+    Ok(addresses)
 }
 
 /// Where a URL leads.

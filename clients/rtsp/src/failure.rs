@@ -37,12 +37,21 @@ pub enum Failure {
     /// The connection was made, and no answer came in time.
     #[error("the camera is connected but does not answer")]
     Timeout,
-    /// TLS failed: no trust in the certificate, or no TLS at all.
+    /// TLS failed: there is none, or of a kind that nobody speaks any more.
     #[error("TLS with the camera failed: {why}")]
     Tls {
         /// What TLS says.
         why: String,
     },
+    /// Nobody who is trusted vouches for the camera's certificate.
+    #[error("the camera's certificate is not trusted: {why}")]
+    Certificate {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The camera sends its visitors elsewhere.
+    #[error("the camera redirects to another address")]
+    Redirected,
     /// User or password are wrong, or wanted and not given.
     #[error("the camera refuses the user name or password")]
     Unauthorized,
@@ -107,6 +116,7 @@ impl Failure {
         match code {
             401 | 403 => Self::Unauthorized,
             404 => Self::NotFound,
+            301 | 302 | 303 | 305 | 307 | 308 => Self::Redirected,
             code => Self::Status { code },
         }
     }
@@ -163,6 +173,8 @@ mod tests {
             (401, Failure::Unauthorized),
             (403, Failure::Unauthorized),
             (404, Failure::NotFound),
+            (302, Failure::Redirected),
+            (304, Failure::Status { code: 304 }),
             (453, Failure::Status { code: 453 }),
             (503, Failure::Status { code: 503 }),
         ] {

@@ -16,7 +16,7 @@ mod sdp;
 mod tls;
 
 pub use credentials::Credentials;
-pub use describe::{Described, diagnose, diagnose_trusting};
+pub use describe::{Described, Told, diagnose, diagnose_at};
 pub use failure::Failure;
 pub use inspect::inspect;
 pub use look::Inspection;

@@ -61,7 +61,7 @@ pub(crate) async fn connect(
         .await
         .map_err(|error| {
             match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
-                Some(error) => tls(reason(error)),
+                Some(error) => judged(error),
                 None => match Failure::talk(&error) {
                     // A port without TLS closes, or answers what is none.
                     Failure::Closed => tls("the camera closes the connection"),
@@ -72,21 +72,20 @@ pub(crate) async fn connect(
 }
 
 /// rustls prints the clock beside a certificate that is over: the same failure must read the same.
-fn reason(error: &TlsError) -> String {
+fn judged(error: &TlsError) -> Failure {
     use tokio_rustls::rustls::CertificateError as Bad;
-    match error {
-        TlsError::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
-            "the certificate is over".to_owned()
-        }
-        TlsError::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
-            "the certificate is not valid yet".to_owned()
-        }
+    let TlsError::InvalidCertificate(bad) = error else {
+        return tls(error.to_string());
+    };
+    let why = match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => "it is over".to_owned(),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
         // A bad signature is that of another authority of the same name.
-        TlsError::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
-            "the certificate is of no trusted authority".to_owned()
-        }
-        error => error.to_string(),
-    }
+        Bad::UnknownIssuer | Bad::BadSignature => "it is of no trusted authority".to_owned(),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "it is for another host".to_owned(),
+        bad => bad.to_string(),
+    };
+    Failure::Certificate { why }
 }
 
 fn tls(why: impl Into<String>) -> Failure {

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use marsad_rtsp::{Credentials, Described, Failure, Trust, diagnose, diagnose_trusting};
+use marsad_rtsp::{Credentials, Described, Failure, Told, Trust, diagnose, diagnose_at};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -234,7 +234,8 @@ async fn what_is_no_url_of_rtsp_is_told() {
 }
 
 /// A camera with a certificate of its own for `name`: its address, and the certificate in PEM.
-async fn camera_with_tls(name: &str) -> (String, String) {
+async fn camera_with_tls(name: &str, body: &str) -> (String, String) {
+    let body = body.to_owned();
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -249,50 +250,71 @@ async fn camera_with_tls(name: &str) -> (String, String) {
         loop {
             let (connection, _) = listener.accept().await.unwrap();
             if let Ok(connection) = acceptor.accept(connection).await {
-                serve(connection, vec![described(H264)]).await;
+                serve(connection, vec![described(&body)]).await;
             }
         }
     });
     (url.replacen("rtsp://", "rtsps://", 1), made.cert.pem())
 }
 
+/// What is said of a camera whose certificate only `pem` vouches for.
+async fn ask_trusting(url: &str, pem: &str) -> Told {
+    let trust = Trust::Authorities(pem.as_bytes().to_vec());
+    diagnose_at(url, None, None, &trust, PATIENT).await
+}
+
 #[tokio::test]
 async fn a_camera_with_tls_must_be_trusted() {
-    let (url, certificate) = camera_with_tls("127.0.0.1").await;
-    let tls = |why: &str| Err(Failure::Tls { why: why.into() });
-    let strange = tls("the certificate is of no trusted authority");
-    assert_eq!(diagnose(&url, None, PATIENT).await, strange);
+    let (url, certificate) = camera_with_tls("127.0.0.1", H264).await;
+    let untrusted = |why: &str| Failure::Certificate { why: why.into() };
+    let strange = untrusted("it is of no trusted authority");
+    assert_eq!(diagnose(&url, None, PATIENT).await, Err(strange.clone()));
 
-    let trusted = Trust::Authorities(certificate.clone().into_bytes());
-    let seen = diagnose_trusting(&url, None, &trusted, PATIENT).await.unwrap();
-    let fingerprint = seen.certificate.unwrap();
+    let told = ask_trusting(&url, &certificate).await;
+    let fingerprint = told.certificate.unwrap();
+    assert_eq!(told.codec.as_deref(), Ok("H264"));
     assert!(
         fingerprint.len() == 64 && fingerprint.bytes().all(|letter| letter.is_ascii_hexdigit()),
         "{fingerprint}"
     );
 
-    let (_, other) = camera_with_tls("127.0.0.1").await;
-    assert_eq!(
-        diagnose_trusting(&url, None, &Trust::Authorities(other.into_bytes()), PATIENT).await,
-        strange
-    );
-    let (elsewhere, of_other_name) = camera_with_tls("camera.local").await;
-    let seen = diagnose_trusting(
-        &elsewhere,
-        None,
-        &Trust::Authorities(of_other_name.into_bytes()),
-        PATIENT,
-    )
-    .await;
-    assert!(matches!(seen, Err(Failure::Tls { .. })), "{seen:?}");
+    let (_, other) = camera_with_tls("127.0.0.1", H264).await;
+    let told = ask_trusting(&url, &other).await;
+    assert_eq!((told.certificate, told.codec), (None, Err(strange)));
+    let (elsewhere, of_other_name) = camera_with_tls("camera.local", H264).await;
+    let told = ask_trusting(&elsewhere, &of_other_name).await;
+    assert_eq!(told.codec, Err(untrusted("it is for another host")));
     for none in [
         "",
         "no certificate",
         "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n",
     ] {
-        let seen = diagnose_trusting(&url, None, &Trust::Authorities(none.into()), PATIENT).await;
-        assert!(matches!(seen, Err(Failure::Tls { .. })), "{none}: {seen:?}");
+        let told = ask_trusting(&url, none).await;
+        assert!(matches!(told.codec, Err(Failure::Tls { .. })), "{none}: {told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_is_told_whatever_the_stream_is() {
+    let (url, certificate) = camera_with_tls("127.0.0.1", &H264.replace("H264", "H265")).await;
+    let told = ask_trusting(&url, &certificate).await;
+    assert!(told.certificate.is_some());
+    assert_eq!(
+        told.codec,
+        Err(Failure::UnsupportedCodec { codec: "H265".into() })
+    );
+}
+
+#[tokio::test]
+async fn only_the_address_that_was_judged_is_asked() {
+    let (listener, _) = listen().await;
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0, vec![described(H264)]).await });
+    // The name leads nowhere: nobody asks for it.
+    let url = format!("rtsp://camera.invalid:{port}/main");
+    let at = Some([127, 0, 0, 1].into());
+    let said = diagnose_at(&url, at, None, &Trust::Public, PATIENT).await;
+    assert_eq!(said.codec.as_deref(), Ok("H264"));
 }
 
 #[tokio::test]

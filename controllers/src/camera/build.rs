@@ -1,5 +1,7 @@
 //! The paths that a camera should have on its shard. Pure.
 
+use std::net::IpAddr;
+
 use marsad_crds::Transport;
 use marsad_mediamtx::{Credentials, PathConf, RtspTransport};
 use url::Url;
@@ -18,7 +20,7 @@ pub(crate) struct WantedPath {
 
 /// The camera's URL can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("spec.stream.{field} is not a URL: {source}")]
+#[error("{field} is not a URL: {source}")]
 pub(crate) struct BuildError {
     field: &'static str,
     #[source]
@@ -34,13 +36,13 @@ pub(crate) fn build(camera: &ValidCamera) -> Result<Vec<WantedPath>, BuildError>
         .streams
         .iter()
         .map(|stream| {
-            let field = if stream.name == "main" {
-                "url"
-            } else {
-                "substreamUrl"
-            };
-            let source = source_url(&stream.url, camera.login.as_ref())
-                .map_err(|source| BuildError { field, source })?;
+            let source =
+                source_url(&stream.url, stream.address, camera.login.as_ref()).map_err(|source| {
+                    BuildError {
+                        field: stream.field(),
+                        source,
+                    }
+                })?;
             let pull = PathConf::pull(source, transport(camera.transport));
             // The main stream is what is recorded: the substream is for small tiles.
             let conf = if stream.name == "main" {
@@ -60,16 +62,27 @@ pub(crate) fn build(camera: &ValidCamera) -> Result<Vec<WantedPath>, BuildError>
         .collect()
 }
 
-/// The URL with user and password, percent-encoded. Never to be logged.
-fn source_url(url: &str, login: Option<&Credentials>) -> Result<String, url::ParseError> {
-    let Some(login) = login else {
+/// The URL with user and password, percent-encoded, and the address instead of the name: MediaMTX asks nobody where the camera is.
+/// Never to be logged.
+fn source_url(
+    url: &str,
+    address: Option<IpAddr>,
+    login: Option<&Credentials>,
+) -> Result<String, url::ParseError> {
+    let mut parsed = Url::parse(url)?;
+    let named = address.filter(|address| parsed.host_str() != Some(address.to_string().as_str()));
+    if named.is_none() && login.is_none() {
         return Ok(url.to_owned());
-    };
-    let mut url = Url::parse(url)?;
-    // Both fail only for URLs without a host, which the schema refuses.
-    let _ = url.set_username(login.username());
-    let _ = url.set_password(Some(login.password()));
-    Ok(url.into())
+    }
+    // All three fail only for URLs without a host, which the schema refuses.
+    if let Some(address) = named {
+        let _ = parsed.set_ip_host(address);
+    }
+    if let Some(login) = login {
+        let _ = parsed.set_username(login.username());
+        let _ = parsed.set_password(Some(login.password()));
+    }
+    Ok(parsed.into())
 }
 
 fn transport(transport: Transport) -> RtspTransport {
@@ -90,6 +103,8 @@ mod tests {
         camera.streams.push(crate::camera::validate::Stream {
             name: "sub",
             url: "rtsp://10.1.2.3:554/sub".into(),
+            address: Some([10, 1, 2, 3].into()),
+            resolves: true,
         });
         let records = |camera: &ValidCamera| -> Vec<(bool, Option<String>)> {
             let paths = build(camera).unwrap();
@@ -109,13 +124,28 @@ mod tests {
     #[test]
     fn credentials_are_percent_encoded_into_the_source() {
         let login = Credentials::new("op@hq", "p:/ä");
+        let at = |url: &str, address: Option<&str>, login| {
+            source_url(url, address.map(|address| address.parse().unwrap()), login).unwrap()
+        };
         assert_eq!(
-            source_url("rtsp://10.1.2.3:554/main?x=1", Some(&login)).unwrap(),
+            at("rtsp://10.1.2.3:554/main?x=1", Some("10.1.2.3"), Some(&login)),
             "rtsp://op%40hq:p%3A%2F%C3%A4@10.1.2.3:554/main?x=1"
         );
         assert_eq!(
-            source_url("rtsp://10.1.2.3:554/main", None).unwrap(),
+            at("rtsp://10.1.2.3:554/main", Some("10.1.2.3"), None),
             "rtsp://10.1.2.3:554/main"
+        );
+        assert_eq!(
+            at(
+                "rtsps://cam.police.example:322/a?b=1",
+                Some("10.1.2.3"),
+                Some(&login)
+            ),
+            "rtsps://op%40hq:p%3A%2F%C3%A4@10.1.2.3:322/a?b=1"
+        );
+        assert_eq!(
+            at("rtsp://cam:554/a", Some("fd00::7"), None),
+            "rtsp://[fd00::7]:554/a"
         );
     }
 }

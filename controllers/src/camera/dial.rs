@@ -28,6 +28,8 @@ pub(crate) struct Line<'a> {
     pub server: &'a str,
     /// Where it is pulled from, with credentials: kept as a hash only.
     pub source: &'a str,
+    /// SHA-256 of the certificate that its camera must show; empty over `rtsp`.
+    pub pin: &'a str,
     /// Value of the annotation that asks for a try now.
     pub requested: Option<&'a str>,
     /// What its shard says.
@@ -174,7 +176,7 @@ impl Inner {
     /// Sees to it that the stream is known. One with another address, another password or a wish is a new one: whoever corrects a
     /// mistake need not wait.
     fn enrol(&mut self, line: &Line<'_>, now: Instant, chance: f64) {
-        let asked = self.hasher.hash_one((line.source, line.requested));
+        let asked = self.hasher.hash_one((line.source, line.pin, line.requested));
         let known = self.streams.get(line.path);
         if known.is_some_and(|stream| stream.asked == asked) {
             return;
@@ -259,6 +261,7 @@ mod tests {
                 path: name,
                 server: "10.1.2.3:554",
                 source,
+                pin: "",
                 requested: None,
                 sight,
                 diagnosis,

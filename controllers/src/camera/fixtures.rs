@@ -9,8 +9,10 @@ use marsad_crds::{
 };
 use marsad_mediamtx::{PathState, Track};
 
+use super::dereference::{Authorities, Found, Login};
 use super::validate::{Plan, ValidCamera, validate};
 use crate::fleet::{PathSeen, Seen};
+use crate::reach::{Reach, Resolved};
 
 pub(crate) fn camera() -> Camera {
     let mut camera = Camera::new(
@@ -58,13 +60,25 @@ pub(crate) fn pool() -> Arc<IngestPool> {
     Arc::new(IngestPool::new("default", IngestPoolSpec::default()))
 }
 
-pub(crate) fn valid() -> ValidCamera {
-    let found = super::dereference::Found {
+/// All that a camera refers to, as it should be.
+pub(crate) fn found() -> Found {
+    let address = Resolved {
+        addresses: vec![std::net::Ipv4Addr::new(10, 1, 2, 3).into()],
+        current: true,
+    };
+    Found {
         source: Some(source()),
         pool: Some(pool()),
-        login: super::dereference::Login::None,
-    };
-    match validate(&camera(), found) {
+        login: Login::None,
+        authorities: Authorities::Trusted(marsad_rtsp::Trust::Public),
+        hosts: [("10.1.2.3".to_owned(), address)].into(),
+        refused: Reach::new(Vec::new()).ranges(),
+        listed: Vec::new(),
+    }
+}
+
+pub(crate) fn valid() -> ValidCamera {
+    match validate(&camera(), found()) {
         Plan::Run(valid) => *valid,
         other => panic!("{other:?}"),
     }

@@ -21,7 +21,7 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
-use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, agency_code, labels};
+use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, Reason, StreamQuota, agency_code, labels};
 use marsad_runtime::conditions::{Status, find};
 use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::status::StatusError;
@@ -34,11 +34,12 @@ use self::circuit::Sight;
 use self::dial::{Dial, Dialer, Line};
 use self::judge::{Verdict, judge};
 pub use self::metrics::IngestMetrics;
-use self::prober::{Diagnosis, Inspected, Prober, Run, Source};
+use self::prober::{Certificate, Diagnosis, Inspected, Prober, Run, Source};
 use self::status::{Outcome, Running};
 use self::validate::{Plan, ValidCamera};
 use crate::bootstrap::DEFAULT_POOL;
 use crate::fleet::{self, Choice, Fleet, Shard, Wake};
+use crate::reach::Reach;
 
 /// While the reason of a silent camera is not known yet.
 const SOON: Duration = Duration::from_secs(3);
@@ -56,6 +57,10 @@ pub struct Context {
     pub sources: Watch<CameraSource>,
     /// Pools.
     pub pools: Watch<IngestPool>,
+    /// Where an agency's cameras may be.
+    pub quotas: Watch<StreamQuota>,
+    /// Where no camera may be, and where its name leads.
+    pub reach: Reach,
     /// Shards.
     pub fleet: Fleet,
     /// Where tries are counted.
@@ -104,14 +109,25 @@ pub async fn run(
     let Context {
         sources,
         pools,
+        quotas,
+        reach,
         fleet,
         ..
     } = context.clone();
     let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
-    let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
+    let (of_source, of_pool, of_quota) = (
+        cameras.store().clone(),
+        cameras.store().clone(),
+        cameras.store().clone(),
+    );
     let (changed, all) = wakes(fleet.wakes());
+    let before_the_first = async {
+        quotas.ready().await;
+        reach.known().await;
+        fleet.asked().await;
+    };
     tokio::select! {
-        () = fleet.asked() => {}
+        () = before_the_first => {}
         () = manager.stop.cancelled() => return Ok(()),
     }
     let dialer = Dialer::new(context.ingest.clone(), prober.listener());
@@ -146,6 +162,10 @@ pub async fn run(
                             .map_or(DEFAULT_POOL, |pool| pool.name.as_str())
                             == pool.name_any()
                     })
+                })
+                // Whose agency it is about is known when they are looked at.
+                .watches_shared_stream(quotas.spec_changes(), move |_: Arc<StreamQuota>| {
+                    refs(&of_quota.state(), |_| true)
                 })
         },
         manager,
@@ -350,12 +370,20 @@ impl Controller {
             again: None,
         };
         for (stream, path) in valid.streams.iter().zip(paths) {
+            let pinned = self.pin(&reference, valid, stream, shard, path);
+            if stream.address.is_none() || !pinned {
+                // Nobody is dialled who was not judged. The name may lead somewhere soon; the certificate wakes it.
+                path.conf = path.conf.clone().at_rest();
+                dials.again = [dials.again, Some(LATER)].into_iter().flatten().min();
+                continue;
+            }
             let line = Line {
                 camera: &reference,
                 agency: &agency,
                 path: &path.name,
                 server: server_of(&stream.url),
                 source: &path.conf.source,
+                pin: &path.conf.source_fingerprint,
                 requested: camera
                     .annotations()
                     .get(labels::RECONCILE_REQUESTED_AT)
@@ -377,14 +405,46 @@ impl Controller {
         dials
     }
 
+    /// Gives `path` the certificate that was verified; whether it may be dialled. MediaMTX trusts nobody itself: it takes the one
+    /// certificate that it is told (ADR 10).
+    fn pin(
+        &self,
+        camera: &ObjectRef<Camera>,
+        valid: &ValidCamera,
+        stream: &validate::Stream,
+        shard: &Shard,
+        path: &mut WantedPath,
+    ) -> bool {
+        let (true, Some(_)) = (stream.is_tls(), stream.address) else {
+            return true;
+        };
+        let key = if stream.name == "main" {
+            valid.key()
+        } else {
+            prober::substream(&valid.key())
+        };
+        let source = source(valid, stream);
+        let pin = match self.prober.certificate(camera, &key, source) {
+            Certificate::Verified(pin) => Some(pin),
+            Certificate::Refused => None,
+            // Whoever led before has verified it: a picture does not go because we have not yet.
+            Certificate::NotYet => shard
+                .seen
+                .configs
+                .get(&path.name)
+                .filter(|have| have.source == path.conf.source && !have.source_fingerprint.is_empty())
+                .map(|have| have.source_fingerprint.clone()),
+        };
+        let pinned = pin.is_some();
+        path.conf.source_fingerprint = pin.unwrap_or_default();
+        pinned
+    }
+
     fn look(&self, camera: &Camera, valid: ValidCamera, shard: &Shard, dial: &Dial) -> Running {
         let reference = ObjectRef::from_obj(camera);
         let key = valid.key();
-        let url = valid
-            .streams
-            .first()
-            .map(|stream| stream.url.clone())
-            .unwrap_or_default();
+        let main = valid.streams.first();
+        let url = main.map(|stream| stream.url.clone()).unwrap_or_default();
         let name = fleet::path_name(&valid.namespace, &valid.name, "main");
         let path = shard.seen.paths.get(&name).cloned();
         let (mut inspected, mut diagnosis) = (Inspected::NotYet, Diagnosis::NotYet);
@@ -398,17 +458,24 @@ impl Controller {
                     let source = Source {
                         url: format!("rtsp://{}/{name}", reader.address),
                         login: Some(reader.credentials.clone()),
+                        address: None,
+                        trust: marsad_rtsp::Trust::Public,
                     };
                     inspected = self.prober.picture(&reference, &key, run, source);
                 }
             }
-            _ => {
-                let source = Source {
-                    url: url.clone(),
-                    login: valid.login.clone(),
-                };
-                diagnosis = self.prober.diagnosis(&reference, &key, source, dial.ask);
-            }
+            _ => match main {
+                Some(main) if main.resolves => {
+                    let source = source(&valid, main);
+                    diagnosis = self.prober.diagnosis(&reference, &key, source, dial.ask);
+                }
+                Some(main) => {
+                    let host = dereference::host_of(&main.url).unwrap_or_default();
+                    let why = status::explain(&url, &marsad_rtsp::Failure::Dns { host });
+                    diagnosis = Diagnosis::Failed(Reason::DnsFailed, why);
+                }
+                None => {}
+            },
         }
         let available = path.as_ref().is_some_and(|path| path.available);
         let verdict = judge(&url, valid.live, path.as_ref(), &inspected, &diagnosis)
@@ -463,6 +530,16 @@ impl Controller {
                 "stream_down"
             );
         }
+    }
+}
+
+/// Where a probe of `stream` looks.
+fn source(valid: &ValidCamera, stream: &validate::Stream) -> Source {
+    Source {
+        url: stream.url.clone(),
+        login: valid.login.clone(),
+        address: stream.address,
+        trust: valid.trust.clone(),
     }
 }
 

@@ -4,11 +4,13 @@
 //! at most twice a minute.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 use marsad_crds::{Camera, Reason};
+use marsad_rtsp::Failure;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Pause between two questions to a camera that stays down: two connections a minute.
@@ -57,6 +59,17 @@ pub(crate) enum Diagnosis {
     Failed(Reason, String),
 }
 
+/// What is known of the certificate of a camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Certificate {
+    /// Nothing yet.
+    NotYet,
+    /// Somebody who is trusted vouches for it; its SHA-256 in hexadecimal.
+    Verified(String),
+    /// Nobody does, or there is none.
+    Refused,
+}
+
 /// What an inspection is good for: the path's present run on its shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -72,9 +85,12 @@ struct Known {
     inspected: Inspected,
     inspected_at: Option<Instant>,
     diagnosis: Diagnosis,
-    asked_url: String,
+    asked_url: u64,
     asked_at: Option<Instant>,
     down_since: Option<Instant>,
+    /// Of which server, trusted by whom, and what is known.
+    certificate: Option<(u64, Certificate)>,
+    certificate_asked: Option<Instant>,
     running: bool,
 }
 
@@ -106,7 +122,40 @@ impl Prober {
 
     /// Forgets a camera that is gone, held back or suspended.
     pub(crate) fn forget(&self, key: &str) {
-        self.lock().remove(key);
+        let mut all = self.lock();
+        all.remove(key);
+        all.remove(&substream(key));
+    }
+
+    /// What is known of the certificate at `source`; asks the camera, at most twice a minute, when nobody is known to vouch for it.
+    pub(crate) fn certificate(&self, camera: &ObjectRef<Camera>, key: &str, source: Source) -> Certificate {
+        let now = Instant::now();
+        let mut all = self.lock();
+        let known = all.entry(key.to_owned()).or_default();
+        let server = source.server();
+        let certificate = match &known.certificate {
+            Some((of, certificate)) if *of == server => certificate.clone(),
+            other => {
+                if other.is_some() {
+                    // Another camera, or other authorities: not the last one's turn.
+                    known.certificate_asked = None;
+                }
+                Certificate::NotYet
+            }
+        };
+        let due = known
+            .certificate_asked
+            .is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
+        if !matches!(certificate, Certificate::Verified(_)) && due && !known.running {
+            known.running = true;
+            known.certificate_asked = Some(now);
+            known.certificate = Some((server, certificate.clone()));
+            known.asked_url = source.fingerprint();
+            known.asked_at = Some(now);
+            drop(all);
+            self.spawn(camera.clone(), key.to_owned(), ask(source));
+        }
+        certificate
     }
 
     /// What is known of the picture of the path's present `run`; starts a look at `source` (RTSP at the shard, with the
@@ -189,9 +238,7 @@ impl Prober {
             known.running = true;
             known.asked_at = Some(now);
             drop(all);
-            self.spawn(camera.clone(), key.to_owned(), async move {
-                Finding::Answer(ask(&source).await)
-            });
+            self.spawn(camera.clone(), key.to_owned(), ask(source));
         }
         answer
     }
@@ -217,7 +264,10 @@ impl Prober {
                         known.inspected = inspected;
                         known.inspected_at = Some(Instant::now());
                     }
-                    Finding::Answer(diagnosis) => known.diagnosis = diagnosis,
+                    Finding::Answer(diagnosis, certificate) => {
+                        known.diagnosis = diagnosis;
+                        known.certificate = certificate.or_else(|| known.certificate.take());
+                    }
                 }
             }
             // Without a listener the process is ending.
@@ -233,25 +283,47 @@ pub(crate) struct Source {
     pub url: String,
     /// User and password.
     pub login: Option<marsad_mediamtx::Credentials>,
+    /// The only address that may be asked; none for our own shards.
+    pub address: Option<IpAddr>,
+    /// Whose certificates are trusted.
+    pub trust: marsad_rtsp::Trust,
 }
 
 impl Source {
-    /// Changes when the address or the login does; tells neither.
-    fn fingerprint(&self) -> String {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        self.url.hash(&mut hasher);
-        if let Some(login) = &self.login {
-            login.username().hash(&mut hasher);
-            login.password().hash(&mut hasher);
-        }
-        hasher.finish().to_string()
+    /// Changes when the address, the login or the trust does; tells none.
+    fn fingerprint(&self) -> u64 {
+        let login = self
+            .login
+            .as_ref()
+            .map(|login| (login.username(), login.password()));
+        hash(&(self.server(), &self.url, login))
     }
+
+    /// Changes when it is another server, or others vouch for it.
+    fn server(&self) -> u64 {
+        let trust = match &self.trust {
+            marsad_rtsp::Trust::Public => None,
+            marsad_rtsp::Trust::Authorities(pem) => Some(pem),
+        };
+        hash(&(super::server_of(&self.url), self.address, trust))
+    }
+}
+
+fn hash(what: &impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Key of what is known of a camera's substream.
+pub(crate) fn substream(key: &str) -> String {
+    format!("{key}/sub")
 }
 
 enum Finding {
     Picture(Run, Inspected),
-    Answer(Diagnosis),
+    Answer(Diagnosis, Option<(u64, Certificate)>),
 }
 
 fn login_of(source: &Source) -> Option<marsad_rtsp::Credentials> {
@@ -269,12 +341,24 @@ async fn look(source: &Source) -> Inspected {
     }
 }
 
-async fn ask(source: &Source) -> Diagnosis {
-    match marsad_rtsp::diagnose(&source.url, login_of(source).as_ref(), ASK).await {
+async fn ask(source: Source) -> Finding {
+    let login = login_of(&source);
+    let told =
+        marsad_rtsp::diagnose_at(&source.url, source.address, login.as_ref(), &source.trust, ASK).await;
+    let certificate = match (told.certificate, &told.codec) {
+        (Some(certificate), _) => Some(Certificate::Verified(certificate)),
+        (None, Err(Failure::Certificate { .. } | Failure::Tls { .. })) => Some(Certificate::Refused),
+        (None, _) => None,
+    };
+    let diagnosis = match told.codec {
         Ok(_) => Diagnosis::Fine,
         Err(failure) => Diagnosis::Failed(
             super::status::reason_of(&failure),
             super::status::explain(&source.url, &failure),
         ),
-    }
+    };
+    Finding::Answer(
+        diagnosis,
+        certificate.map(|certificate| (source.server(), certificate)),
+    )
 }

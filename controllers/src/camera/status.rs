@@ -278,6 +278,8 @@ pub(crate) fn reason_of(failure: &marsad_rtsp::Failure) -> Reason {
         Failure::ConnectTimeout | Failure::Timeout => Reason::ConnectTimeout,
         Failure::Unreachable { .. } => Reason::HostUnreachable,
         Failure::Tls { .. } => Reason::TlsFailed,
+        Failure::Certificate { .. } => Reason::CertificateNotTrusted,
+        Failure::Redirected => Reason::Redirected,
         Failure::Unauthorized => Reason::Unauthorized,
         Failure::NotFound => Reason::StreamNotFound,
         Failure::NoVideo => Reason::NoVideo,
@@ -299,7 +301,15 @@ pub(crate) fn explain(url: &str, failure: &marsad_rtsp::Failure) -> String {
             "the host does not answer: look at its power, its network and the firewall between"
         }
         Failure::Timeout => "the host is there, but its RTSP service hangs: restart the camera",
-        Failure::Tls { .. } => "look at the camera's certificate and spec.stream.tls.caSecretRef",
+        Failure::Tls { .. } => {
+            "look at the camera's settings for RTSP over TLS, and whether that port speaks it"
+        }
+        Failure::Certificate { .. } => {
+            "renew the camera's certificate, or put who vouches for it into ca.crt of the Secret in spec.stream.tls.caSecretRef"
+        }
+        Failure::Redirected => {
+            "give the address that it redirects to in spec.stream.url, so that it can be judged"
+        }
         Failure::Unauthorized => {
             "the camera wants another user or password: correct the Secret in spec.stream.credentialsSecretRef"
         }
@@ -318,10 +328,12 @@ mod tests {
 
     use super::*;
     use crate::camera::dereference::{Found, Login};
-    use crate::camera::fixtures::{camera, milestone, path_seen, pool, source, valid};
+    use crate::camera::fixtures::{camera, found, milestone, path_seen, source, valid};
     use crate::camera::validate::{Plan, validate};
     use crate::health::check_written;
+    use crate::reach::{Hosts, parse_all};
     use marsad_crds::CameraSource;
+    use marsad_mediamtx::Credentials;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -373,11 +385,6 @@ mod tests {
 
     /// Every state that this controller writes, by its name in the table of states (`crds/tests/health`).
     fn every_state() -> Vec<(&'static str, Camera, Outcome)> {
-        let found = || Found {
-            source: Some(source()),
-            pool: Some(pool()),
-            login: Login::None,
-        };
         let edited = |edit: fn(&mut Camera)| {
             let mut camera = camera();
             edit(&mut camera);
@@ -444,6 +451,23 @@ mod tests {
                 "secret without a password",
                 camera(),
                 with_login(Login::Incomplete("door".into())),
+            ),
+            (
+                "secret not for that host",
+                camera(),
+                with_login(Login::Found(
+                    "door".into(),
+                    Credentials::new("op", "geheim"),
+                    Hosts::parse("10.9.9.9"),
+                )),
+            ),
+            (
+                "where no camera may be",
+                camera(),
+                Found {
+                    listed: parse_all(["10.2.0.0/16"]),
+                    ..found()
+                },
             ),
             (
                 "waits for Milestone",

@@ -1,10 +1,14 @@
 //! What of a camera may run. Pure: from the camera and what was read about it to a plan that `build` can't be called without.
 
+use std::net::IpAddr;
+
 use kube::ResourceExt;
 use marsad_crds::{Camera, LiveMode, Reason, Transport, labels};
 use marsad_mediamtx::Credentials;
+use marsad_rtsp::Trust;
 
-use super::dereference::{Found, Login};
+use super::dereference::{Authorities, Found, Login, host_of};
+use crate::reach::{HOSTS_ANNOTATION, NotAllowed};
 
 /// What is to be done with a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(crate) struct ValidCamera {
     pub transport: Transport,
     /// User and password at the camera.
     pub login: Option<Credentials>,
+    /// Whose certificates are trusted, for `rtsps`.
+    pub trust: Trust,
     /// Viewers may ask for it.
     pub live: bool,
     /// How long its recordings are kept, when it is recorded; also for one that is recorded no more.
@@ -66,6 +72,26 @@ pub(crate) struct Stream {
     pub name: &'static str,
     /// Where it is; without credentials.
     pub url: String,
+    /// The address that it may be dialled at, and no other; none while its name leads nowhere.
+    pub address: Option<IpAddr>,
+    /// The name servers know its host now.
+    pub resolves: bool,
+}
+
+impl Stream {
+    /// Field of the spec that it is of.
+    pub(crate) fn field(&self) -> &'static str {
+        if self.name == "main" {
+            "spec.stream.url"
+        } else {
+            "spec.stream.substreamUrl"
+        }
+    }
+
+    /// Its certificate is verified before it is dialled.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.url.starts_with("rtsps:")
+    }
 }
 
 impl ValidCamera {
@@ -136,9 +162,9 @@ fn runnable(camera: &Camera, found: Found) -> Result<ValidCamera, Hold> {
             )
         });
     };
-    let login = match found.login {
-        Login::None => None,
-        Login::Found(credentials) => Some(credentials),
+    let (login, hosts) = match &found.login {
+        Login::None => (None, None),
+        Login::Found(secret, credentials, hosts) => (Some(credentials.clone()), Some((secret, hosts))),
         Login::Missing(secret) => {
             return Err(resolved(
                 Reason::SecretNotFound,
@@ -174,13 +200,78 @@ fn runnable(camera: &Camera, found: Found) -> Result<ValidCamera, Hold> {
         let name = camera.spec.pool_ref.as_ref().map_or(crate::bootstrap::DEFAULT_POOL, |pool| pool.name.as_str());
         resolved(Reason::PoolNotFound, format!("IngestPool {name} is not there: create it in the release's namespace, or correct spec.poolRef.name"))
     })?;
-    let mut streams = vec![Stream { name: "main", url }];
-    streams.extend(
-        stream
-            .substream_url
-            .clone()
-            .map(|url| Stream { name: "sub", url }),
-    );
+    let authorities = |secret: &str, why: &str, reason: Reason| {
+        Err(resolved(
+            reason,
+            format!("Secret {secret} of spec.stream.tls.caSecretRef {why}"),
+        ))
+    };
+    let trust = match &found.authorities {
+        Authorities::Trusted(trust) => trust.clone(),
+        Authorities::Missing(secret) => {
+            return authorities(
+                secret,
+                &format!("is not in namespace {namespace}: create it with the key ca.crt"),
+                Reason::SecretNotFound,
+            );
+        }
+        Authorities::Empty(secret) => {
+            return authorities(
+                secret,
+                "needs the key ca.crt: the certificates, in PEM, of who vouches for the camera's",
+                Reason::SecretInvalid,
+            );
+        }
+        Authorities::Forbidden(secret) => {
+            return authorities(
+                secret,
+                &format!(
+                    "may not be read: bind ClusterRole marsad-camera-credentials to the operator in namespace {namespace} by a RoleBinding"
+                ),
+                Reason::SecretNotFound,
+            );
+        }
+    };
+    let mut streams = Vec::with_capacity(2);
+    for (name, url) in [("main", Some(&url)), ("sub", stream.substream_url.as_ref())] {
+        let Some(url) = url else { continue };
+        let host = host_of(url).unwrap_or_default();
+        let there = found.hosts.get(&host).cloned().unwrap_or_default();
+        let mut line = Stream {
+            name,
+            url: url.clone(),
+            address: None,
+            resolves: there.current,
+        };
+        let mut refused = None;
+        for address in there.addresses {
+            match found.refused.judge(address, &found.listed) {
+                Ok(()) => {
+                    line.address = Some(address);
+                    break;
+                }
+                Err(why) => refused = Some(why),
+            }
+        }
+        if let (None, Some(why)) = (line.address, refused) {
+            return Err(resolved(
+                Reason::SourceNotAllowed,
+                not_allowed(&line, &source.spec.agency, &why),
+            ));
+        }
+        if let (Some(address), Some((secret, hosts))) = (line.address, hosts)
+            && !hosts.allow(&host, address)
+        {
+            return Err(resolved(
+                Reason::SecretNotForHost,
+                format!(
+                    "Secret {secret} may not be sent to {host}, where {} leads: correct the address, or name the host in the Secret's annotation {HOSTS_ANNOTATION}",
+                    line.field()
+                ),
+            ));
+        }
+        streams.push(line);
+    }
     Ok(ValidCamera {
         namespace,
         name: camera.name_any(),
@@ -193,6 +284,7 @@ fn runnable(camera: &Camera, found: Found) -> Result<ValidCamera, Hold> {
             .or_else(|| source.spec.rtsp.as_ref().map(|rtsp| rtsp.transport))
             .unwrap_or_default(),
         login,
+        trust,
         live: camera.spec.live.mode != LiveMode::Off,
         retention: camera
             .spec
@@ -207,16 +299,157 @@ fn runnable(camera: &Camera, found: Found) -> Result<ValidCamera, Hold> {
     })
 }
 
+fn not_allowed(stream: &Stream, agency: &str, why: &NotAllowed) -> String {
+    let way_out = match why {
+        NotAllowed::Outside { .. } => format!(
+            "correct the address, or add its range to sourceCIDRs of agency {agency} in StreamQuota default"
+        ),
+        NotAllowed::Refused { .. } => format!(
+            "cameras are not looked for there, unless sourceCIDRs of agency {agency} in StreamQuota default name that range or a part of it"
+        ),
+    };
+    format!("{}: {why}; {way_out}", stream.field())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::camera::fixtures::{camera, pool, source};
+    use crate::camera::fixtures::{camera, found};
+    use crate::reach::{Hosts, Resolved, parse_all};
 
-    fn found() -> Found {
-        Found {
-            source: Some(source()),
-            pool: Some(pool()),
-            login: Login::None,
+    fn login(hosts: Hosts) -> Login {
+        Login::Found("door".into(), Credentials::new("op", "geheim"), hosts)
+    }
+
+    fn leads(to: &[&str], current: bool) -> Resolved {
+        Resolved {
+            addresses: to.iter().map(|address| address.parse().unwrap()).collect(),
+            current,
+        }
+    }
+
+    #[test]
+    fn a_camera_is_dialled_where_it_was_judged_and_nowhere_else() {
+        let at = |to: &[&str], listed: &[&str], current: bool| {
+            let found = Found {
+                hosts: [("10.1.2.3".to_owned(), leads(to, current))].into(),
+                listed: parse_all(listed),
+                ..found()
+            };
+            validate(&camera(), found)
+        };
+        let address = |plan: Plan| match plan {
+            Plan::Run(valid) => (
+                valid.streams[0].address.map(|at| at.to_string()),
+                valid.streams[0].resolves,
+            ),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            address(at(&["10.1.2.3"], &[], true)),
+            (Some("10.1.2.3".into()), true)
+        );
+        // One of several that may be used.
+        assert_eq!(
+            address(at(&["10.1.2.3", "10.2.0.9"], &["10.2.0.0/16"], true)),
+            (Some("10.2.0.9".into()), true)
+        );
+        // A name that leads nowhere is no reason to hold a camera back, nor is a name server that is away.
+        assert_eq!(address(at(&[], &[], false)), (None, false));
+        assert_eq!(
+            address(at(&["10.1.2.3"], &[], false)),
+            (Some("10.1.2.3".into()), false)
+        );
+        for (to, listed, names) in [
+            (&["10.2.0.9"], &["10.1.0.0/16"], "outside sourceCIDRs"),
+            (&["127.0.0.1"], &["0.0.0.0/0"], "127.0.0.0/8, which is loopback"),
+            (&["169.254.169.254"], &["0.0.0.0/0"], "link-local"),
+        ] {
+            let hold = hold(at(to, listed, true));
+            assert_eq!(hold.reason, Reason::SourceNotAllowed);
+            assert!(
+                hold.message.contains(names) && hold.message.contains("spec.stream.url"),
+                "{}",
+                hold.message
+            );
+            assert!(
+                hold.message.contains("agency police in StreamQuota default"),
+                "{}",
+                hold.message
+            );
+            assert!(!hold.stalled, "the quota may be changed");
+        }
+    }
+
+    #[test]
+    fn the_substream_is_judged_as_the_main_stream_is() {
+        let mut camera = camera();
+        camera.spec.stream.substream_url = Some("rtsp://inside:554/sub".into());
+        let mut found = found();
+        found.hosts.insert("inside".into(), leads(&["127.0.0.1"], true));
+        let hold = hold(validate(&camera, found));
+        assert_eq!(hold.reason, Reason::SourceNotAllowed);
+        assert!(
+            hold.message.contains("spec.stream.substreamUrl"),
+            "{}",
+            hold.message
+        );
+    }
+
+    #[test]
+    fn a_password_does_not_leave_for_a_host_that_its_secret_does_not_name() {
+        let to = |hosts: &str| {
+            validate(
+                &camera(),
+                Found {
+                    login: login(Hosts::parse(hosts)),
+                    ..found()
+                },
+            )
+        };
+        assert!(matches!(to("10.1.2.0/24"), Plan::Run(_)));
+        let hold = hold(to("10.9.0.1"));
+        assert_eq!(hold.reason, Reason::SecretNotForHost);
+        assert!(hold.message.contains("Secret door") && hold.message.contains("marsad.dev/hosts"));
+        assert!(!hold.message.contains("geheim"));
+    }
+
+    #[test]
+    fn who_vouches_for_a_camera_must_be_known() {
+        let with = |authorities| {
+            validate(
+                &camera(),
+                Found {
+                    authorities,
+                    ..found()
+                },
+            )
+        };
+        let trusted = Trust::Authorities(b"PEM".to_vec());
+        let Plan::Run(valid) = with(Authorities::Trusted(trusted.clone())) else {
+            panic!()
+        };
+        assert_eq!(valid.trust, trusted);
+        for (authorities, reason, names) in [
+            (
+                Authorities::Missing("ca".into()),
+                Reason::SecretNotFound,
+                "ca.crt",
+            ),
+            (Authorities::Empty("ca".into()), Reason::SecretInvalid, "ca.crt"),
+            (
+                Authorities::Forbidden("ca".into()),
+                Reason::SecretNotFound,
+                "RoleBinding",
+            ),
+        ] {
+            let hold = hold(with(authorities));
+            assert_eq!(hold.reason, reason);
+            assert!(
+                hold.message.contains("Secret ca") && hold.message.contains(names),
+                "{}",
+                hold.message
+            );
         }
     }
 

@@ -1,0 +1,45 @@
+//! What the MediaMTX of a camera's shard says of it.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+
+use crate::scenario::Scenario;
+
+/// What the shard of the scenario's camera `name` answers to `what` (`config/paths/get`, `paths/get`, `recordings/get`) about its
+/// main path; none when it knows nothing of it.
+///
+/// # Errors
+/// When the camera is on no shard, or the shard does not answer.
+pub async fn ask(test: &Scenario, name: &str, what: &str) -> Result<Option<Value>> {
+    let camera = test.cameras().get(name).await?;
+    let ingest = camera.status.and_then(|status| status.ingest).context("ingest")?;
+    let (shard, path) = (ingest.shard.context("shard")?, ingest.path.context("path")?);
+    let pool = ingest.pool.context("pool")?;
+    let pods = test.cluster.pods_of("mediamtx").await?;
+    let pod = pods
+        .into_iter()
+        .find(|pod| pod.name_any() == shard)
+        .context("pod")?;
+    let address = pod.status.and_then(|status| status.pod_ip).context("address")?;
+    let secrets: Api<Secret> = Api::namespaced(test.cluster.client.clone(), &test.cluster.namespace);
+    let data = secrets
+        .get(&format!("ingest-{pool}"))
+        .await?
+        .data
+        .context("data")?;
+    let key =
+        |name: &str| -> Result<String> { Ok(String::from_utf8(data.get(name).context("key")?.0.clone())?) };
+    let answer = reqwest::Client::new()
+        .get(format!("http://{address}:9997/v3/{what}/{path}"))
+        .basic_auth(key("username")?, Some(key("password")?))
+        .send()
+        .await?;
+    if answer.status() == reqwest::StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str(
+        &answer.error_for_status()?.text().await?,
+    )?))
+}

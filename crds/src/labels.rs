@@ -12,6 +12,9 @@ pub const PAUSED: &str = "marsad.dev/paused";
 /// Annotation: any new value asks for a reconcile now.
 pub const RECONCILE_REQUESTED_AT: &str = "marsad.dev/reconcile-requested-at";
 
+/// Annotation of an IngestPool: `"true"` lets shards go at once that `spec.replicas` wants no more, with the cameras that they have.
+pub const FORCE_SCALE_DOWN: &str = "marsad.dev/force-scale-down";
+
 /// Label of an ingest pod and of all that belongs to a pool: the IngestPool's name.
 pub const INGEST_POOL: &str = "marsad.dev/ingest-pool";
 /// Label of a Valkey pod: `primary` or `replica`.

@@ -132,6 +132,12 @@ reasons! {
     Serving,
     /// Too few pods serve.
     PodsNotReady,
+    /// A shard is to go, and its cameras are moved first.
+    Draining,
+    /// Should one shard be lost, its cameras fit into the others.
+    Enough,
+    /// Should one shard be lost, its cameras do not fit into the others.
+    TooLittle,
     /// The object is not in the release's namespace, so it does not count.
     WrongNamespace,
     /// Every gateway pod has the configuration.

@@ -133,6 +133,21 @@ pub fn circuit(camera: &Camera) -> Option<Circuit> {
     camera.status.as_ref()?.ingest.as_ref()?.circuit
 }
 
+/// Waits until the camera is held back, neither Ready nor Online, for `reason`.
+///
+/// # Errors
+/// After `within`, with what it is instead.
+pub async fn held(cameras: &Api<Camera>, name: &str, reason: Reason, within: Duration) -> Result<Camera> {
+    let what = format!("Ready and Online are False because of {reason}");
+    wait::object(cameras, name, &what, within, |camera| {
+        [ConditionType::Ready, ConditionType::Online].iter().all(|&kind| {
+            is(camera, kind, "False")
+                && condition(camera, kind).is_some_and(|found| found.reason == reason.as_str())
+        })
+    })
+    .await
+}
+
 /// Waits until the camera is Ready and not Online, for `reason`.
 ///
 /// # Errors

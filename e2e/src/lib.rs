@@ -18,6 +18,7 @@ pub mod leader;
 pub mod manifests;
 pub mod metrics;
 pub mod page;
+pub mod pool;
 pub mod process;
 pub mod report;
 pub mod restarts;

@@ -71,7 +71,7 @@ const GRANTED: &[Row] = &[
     ("operator", Place::Cluster, MARSAD, "streamquotas", "", SEE),
     ("operator", Place::Cluster, MARSAD, "streamquotas/status", "", &["patch"]),
     ("operator", Place::Cluster, "", "namespaces", "", SEE),
-    ("operator", Place::Cluster, "", "nodes", "", &["list"]),
+    ("operator", Place::Cluster, "", "nodes", "", &["list", "watch"]),
     ("operator", Place::Cluster, "networking.k8s.io", "servicecidrs", "", &["list"]),
     ("operator", Place::Cluster, "events.k8s.io", "events", "", &["create", "patch"]),
     ("operator", Place::Release, MARSAD, "ingestpools", "", &["get", "list", "watch", "create", "patch"]),

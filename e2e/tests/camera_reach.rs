@@ -27,13 +27,10 @@ async fn inside_the_cluster_nobody_is_dialled() -> Result<()> {
             ("metadata", "rtsp://169.254.169.254:80/latest"),
         ] {
             test.apply(name, url).await?;
-            let down = camera::down(&test.cameras(), name, Reason::SourceNotAllowed, TOLD).await?;
-            let ready = camera::condition(&down, ConditionType::Ready).context("Ready")?;
-            ensure!(
-                ready.status == "False" && ready.message.contains("sourceCIDRs of agency other"),
-                "{ready:?}"
-            );
-            ensure!(camera::shard(&down).is_none(), "{name} is on a shard");
+            let held = camera::held(&test.cameras(), name, Reason::SourceNotAllowed, TOLD).await?;
+            let ready = camera::condition(&held, ConditionType::Ready).context("Ready")?;
+            ensure!(ready.message.contains("sourceCIDRs of agency other"), "{ready:?}");
+            ensure!(camera::shard(&held).is_none(), "{name} is on a shard");
         }
         Ok(())
     })
@@ -78,8 +75,8 @@ async fn a_password_stays_until_its_secret_names_the_host() -> Result<()> {
         let mut a = camera("a", &test.sim.url(&test.simulated("a")));
         a.spec.stream.credentials_secret_ref = Some(SecretRef::from("login"));
         test.create(a).await?;
-        let down = camera::down(&test.cameras(), "a", Reason::SecretNotForHost, TOLD).await?;
-        ensure!(camera::shard(&down).is_none());
+        let held = camera::held(&test.cameras(), "a", Reason::SecretNotForHost, TOLD).await?;
+        ensure!(camera::shard(&held).is_none());
         test.secret("login", secret("nvr.police.example, *.marsad-sim.svc"))
             .await?;
         camera::up(&test.cameras(), "a", LATER).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -48,9 +48,8 @@ pub struct Args {
 #[derive(Clone)]
 struct Leader {
     context: camera::Context,
-    settings: PoolSettings,
+    pool_context: ingest_pool::Context,
     cameras: Watch<Camera>,
-    sets: Watch<StatefulSet>,
     metrics: ControllerMetrics,
     default_pool_replicas: i32,
     stop: CancellationToken,
@@ -62,9 +61,8 @@ impl Leader {
     async fn run(self, fence: Fence) {
         let Self {
             context,
-            settings,
+            pool_context,
             cameras,
-            sets,
             metrics,
             default_pool_replicas,
             stop,
@@ -78,18 +76,18 @@ impl Leader {
             stop: stop.clone(),
             heartbeats,
         };
-        let (client, namespace) = (context.client.clone(), settings.namespace.clone());
-        let pools = ingest_pool::run(
-            client.clone(),
-            settings,
+        let (client, namespace) = (context.client.clone(), context.namespace.clone());
+        let pools = ingest_pool::run(pool_context, context.pools.clone(), manager.clone());
+        let survey = fleet::survey(
+            context.fleet.clone(),
             context.pools.clone(),
-            sets,
-            manager.clone(),
+            cameras.clone(),
+            stop.clone(),
         );
         let sources = camera_source::run(client.clone(), context.sources.clone(), manager.clone());
         let cameras = camera::run(context, cameras, manager);
         let bootstrap = bootstrapped(&client, &namespace, default_pool_replicas, &stop);
-        let _: (_, _, _, ()) = tokio::join!(pools, sources, cameras, bootstrap);
+        let _: (_, _, _, (), ()) = tokio::join!(pools, sources, cameras, survey, bootstrap);
     }
 }
 
@@ -130,6 +128,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Api::namespaced(client.clone(), &namespace),
         of_shards,
     );
+    let nodes: Watch<Node> = watch(&mut role, "watch-nodes", Api::all(client.clone()), all());
     let quotas: Watch<StreamQuota> = watch(&mut role, "watch-quotas", Api::all(client.clone()), all());
     let reach = Reach::new(args.cluster_cidrs);
     role.supervise(
@@ -160,7 +159,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             fleet.clone(),
             client.clone(),
             namespace.clone(),
-            pods,
+            pods.clone(),
             cameras.clone(),
             stop.clone(),
         ),
@@ -174,10 +173,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         stopped.cancelled().await;
         Ok::<(), std::convert::Infallible>(())
     });
+    let pool_context = ingest_pool::Context {
+        client: client.clone(),
+        settings: PoolSettings {
+            namespace: namespace.clone(),
+            image: args.mediamtx_image,
+            image_pull_policy: args.image_pull_policy,
+        },
+        sets,
+        pods,
+        nodes,
+        fleet: fleet.clone(),
+    };
     let leader = Leader {
         context: camera::Context {
             client,
-            namespace: namespace.clone(),
+            namespace,
             sources,
             pools,
             quotas,
@@ -185,13 +196,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             fleet,
             ingest,
         },
-        settings: PoolSettings {
-            namespace,
-            image: args.mediamtx_image,
-            image_pull_policy: args.image_pull_policy,
-        },
+        pool_context,
         cameras,
-        sets,
         metrics,
         default_pool_replicas: args.default_pool_replicas,
         stop: stop.clone(),

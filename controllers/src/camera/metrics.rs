@@ -37,6 +37,11 @@ struct SourceStatus {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShardLabel {
+    shard: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CameraLabel {
     camera_id: String,
 }
@@ -171,6 +176,16 @@ impl Collector for Export {
         )?;
         for (labels, count) in &active {
             ConstGauge::new(*count).encode(family.encode_family(labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "marsad_ingest_shard_paths",
+            "Paths that a shard has been given",
+            None,
+            prometheus_client::metrics::MetricType::Gauge,
+        )?;
+        for (shard, paths) in self.fleet.loads() {
+            let paths = i64::try_from(paths).unwrap_or(i64::MAX);
+            ConstGauge::new(paths).encode(family.encode_family(&ShardLabel { shard })?)?;
         }
         let mut family = encoder.encode_descriptor(
             "mediamtx_stream_bitrate_bytes",

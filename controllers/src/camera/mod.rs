@@ -10,6 +10,7 @@ pub(crate) mod fixtures;
 mod judge;
 mod metrics;
 mod prober;
+mod relocate;
 mod servers;
 mod status;
 mod validate;
@@ -311,17 +312,23 @@ impl Controller {
             Choice::Nowhere => (Outcome::Nowhere(Box::new(valid)), Ok(Next::After(LATER))),
             Choice::Waits(shard) => (Outcome::Waiting(Box::new(valid), shard), Ok(Next::After(SOON))),
             Choice::On(name) => match self.context.fleet.shard(&name) {
-                Some(shard) => self.configure(camera, valid, shard).await,
+                Some(shard) => match self.context.fleet.on_its_way(&valid.key()) {
+                    Some(way) => Box::pin(self.relocate(camera, valid, shard, way)).await,
+                    None => self.configure(camera, valid, shard, None).await,
+                },
                 None => (Outcome::Waiting(Box::new(valid), name), Ok(Next::After(SOON))),
             },
         }
     }
 
+    /// Brings the camera's paths on `shard` to what they should be, and judges its picture there; `from`: the shard that it has just
+    /// left with a picture.
     async fn configure(
         &self,
         camera: &Camera,
         valid: ValidCamera,
         shard: Shard,
+        from: Option<&str>,
     ) -> (Outcome, Result<Next, Error>) {
         let written = match build::build(&valid) {
             Ok(mut paths) => {
@@ -342,7 +349,7 @@ impl Controller {
                 );
             }
         };
-        let running = self.look(camera, valid, &shard, &dials.main);
+        let running = self.look(camera, valid, &shard, from, &dials.main);
         let pause = match running.verdict.status {
             Status::True => None,
             Status::Unknown => Some(SOON),
@@ -440,7 +447,14 @@ impl Controller {
         pinned
     }
 
-    fn look(&self, camera: &Camera, valid: ValidCamera, shard: &Shard, dial: &Dial) -> Running {
+    fn look(
+        &self,
+        camera: &Camera,
+        valid: ValidCamera,
+        shard: &Shard,
+        from: Option<&str>,
+        dial: &Dial,
+    ) -> Running {
         let reference = ObjectRef::from_obj(camera);
         let key = valid.key();
         let main = valid.streams.first();
@@ -479,7 +493,7 @@ impl Controller {
         }
         let available = path.as_ref().is_some_and(|path| path.available);
         let verdict = judge(&url, valid.live, path.as_ref(), &inspected, &diagnosis)
-            .or_before(recorded(camera, &shard.name), available);
+            .or_before(recorded(camera, from.unwrap_or(&shard.name)), available);
         Running {
             camera: valid,
             shard: shard.name.clone(),

@@ -10,10 +10,19 @@ pub struct Candidate {
     pub name: String,
     /// How far it can be counted on.
     pub health: Health,
+    /// It is to go, or to be restarted: nobody new is put there.
+    pub leaving: bool,
     /// Paths it has been given.
     pub load: usize,
     /// Paths it may be given.
     pub capacity: usize,
+}
+
+impl Candidate {
+    /// Whether somebody new with `paths` paths may be put there.
+    pub(super) fn has_room(&self, paths: usize) -> bool {
+        self.health == Health::Usable && !self.leaving && self.load.saturating_add(paths) <= self.capacity
+    }
 }
 
 /// A shard's health, judged by its MediaMTX, not by the pod's readiness.
@@ -51,7 +60,7 @@ pub fn choose(camera: &str, current: Option<&str>, paths: usize, shards: &[Candi
     }
     let best = shards
         .iter()
-        .filter(|shard| shard.health == Health::Usable && shard.load.saturating_add(paths) <= shard.capacity)
+        .filter(|shard| shard.has_room(paths))
         .max_by_key(|shard| weight(camera, &shard.name));
     match (best, held) {
         (Some(shard), _) => Choice::On(shard.name.clone()),
@@ -81,6 +90,7 @@ mod tests {
             .map(|(n, &health)| Candidate {
                 name: format!("ingest-default-{n}"),
                 health,
+                leaving: false,
                 load: 0,
                 capacity: 100,
             })
@@ -127,6 +137,22 @@ mod tests {
         );
         assert_eq!(choose("a/b", None, 1, &only), Choice::Nowhere);
         assert_eq!(choose("a/b", None, 1, &[]), Choice::Nowhere);
+    }
+
+    #[test]
+    fn a_shard_that_is_to_go_keeps_its_cameras_and_takes_nobody_new() {
+        let mut fleet = shards(&[Health::Usable, Health::Usable]);
+        fleet[1].leaving = true;
+        for camera in 0..20 {
+            assert_eq!(
+                on(choose(&format!("a/{camera}"), None, 1, &fleet)),
+                "ingest-default-0"
+            );
+        }
+        assert_eq!(
+            on(choose("a/b", Some("ingest-default-1"), 1, &fleet)),
+            "ingest-default-1"
+        );
     }
 
     #[test]

@@ -2,14 +2,17 @@
 //! watch; controllers read the picture it leaves here and are woken when it changes for one of their cameras.
 
 mod choose;
+mod moves;
 mod observe;
 mod places;
 mod pods;
 mod seen;
 mod stray;
+mod survey;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -22,6 +25,7 @@ use self::places::{Place, Places};
 pub use choose::{Candidate, Choice, Health, choose};
 pub use pods::run;
 pub use seen::{PathSeen, Seen};
+pub use survey::{PoolSurvey, ShardSurvey, survey};
 
 /// Label of a shard's pod: the pool it belongs to.
 pub const POOL_LABEL: &str = "marsad.dev/ingest-pool";
@@ -72,6 +76,8 @@ pub enum Wake {
 pub struct Fleet {
     inner: Arc<Mutex<Inner>>,
     wakes: broadcast::Sender<Wake>,
+    /// Pools of which something new is known.
+    surveyed: broadcast::Sender<String>,
     /// Shards that were there at the start and have not been asked yet; none before they are known.
     unasked: watch::Sender<Option<HashSet<String>>>,
 }
@@ -82,6 +88,10 @@ struct Inner {
     places: Places,
     /// Shard → paths that were written since they were read.
     written: HashMap<String, HashSet<String>>,
+    /// Shards that are to go, or to be restarted: their cameras are moved first.
+    leaving: HashSet<String>,
+    /// Pool → what the last look over it found.
+    surveys: HashMap<String, PoolSurvey>,
     /// The term in which this process may remove paths; none before it has led.
     fence: Option<Fence>,
 }
@@ -91,6 +101,7 @@ impl Default for Fleet {
         Self {
             inner: Arc::default(),
             wakes: broadcast::channel(4096).0,
+            surveyed: broadcast::channel(64).0,
             unasked: watch::Sender::new(None),
         }
     }
@@ -138,21 +149,11 @@ impl Fleet {
         capacity: usize,
     ) -> Choice {
         let mut inner = self.lock();
-        let place = inner.places.get(camera);
-        let bereft = place.is_some_and(|place| place.bereft);
-        let current = place.map(|place| place.shard.clone());
+        let place_before = inner.places.get(camera).cloned();
+        let bereft = place_before.as_ref().is_some_and(|place| place.bereft);
+        let current = place_before.as_ref().map(|place| place.shard.clone());
         let current = current.as_deref().or(recorded);
-        let candidates: Vec<Candidate> = inner
-            .shards
-            .values()
-            .filter(|shard| shard.pool == pool)
-            .map(|shard| Candidate {
-                name: shard.name.clone(),
-                health: shard.health,
-                load: inner.places.load(&shard.name, camera),
-                capacity,
-            })
-            .collect();
+        let candidates = inner.candidates(camera, pool, capacity);
         let choice = if bereft {
             rehome(camera, current, paths, &candidates)
         } else {
@@ -160,10 +161,12 @@ impl Fleet {
         };
         match &choice {
             Choice::On(shard) | Choice::Waits(shard) => {
+                let before = place_before.filter(|before| before.shard == *shard && !bereft);
                 let place = Place {
-                    shard: shard.clone(),
-                    paths,
                     bereft: bereft && matches!(choice, Choice::Waits(_)),
+                    way: before.as_ref().and_then(|before| before.way.clone()),
+                    stayed: before.and_then(|before| before.stayed),
+                    ..Place::on(shard.clone(), paths)
                 };
                 inner.places.insert(camera.to_owned(), place);
             }
@@ -216,9 +219,118 @@ impl Fleet {
         self.wake(Wake::All);
     }
 
-    /// Where `camera` is.
-    fn place_of(&self, camera: &str) -> Option<String> {
-        self.lock().places.get(camera).map(|place| place.shard.clone())
+    /// Whether `shard` has `camera`, or is about to have it.
+    fn is_at(&self, camera: &str, shard: &str) -> bool {
+        self.lock()
+            .places
+            .get(camera)
+            .is_some_and(|place| place.is_at(shard))
+    }
+}
+
+impl Inner {
+    /// The shards of `pool` as places for `camera`.
+    fn candidates(&self, camera: &str, pool: &str, capacity: usize) -> Vec<Candidate> {
+        let shards = self.shards.values().filter(|shard| shard.pool == pool);
+        shards
+            .map(|shard| Candidate {
+                name: shard.name.clone(),
+                health: shard.health,
+                leaving: self.leaving.contains(&shard.name),
+                load: self.places.load(&shard.name, camera),
+                capacity,
+            })
+            .collect()
+    }
+}
+
+/// A camera on its way: made on the other shard before it is broken on this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// The shard that it goes to.
+    pub to: String,
+    /// For how long it has been on its way.
+    pub since: Duration,
+    /// The shard that it leaves is to go: it leaves also when its picture does not come in time.
+    pub must: bool,
+}
+
+impl Fleet {
+    /// Where `camera` is going, if anywhere.
+    pub fn on_its_way(&self, camera: &str) -> Option<Move> {
+        let inner = self.lock();
+        let place = inner.places.get(camera)?;
+        let way = place.way.as_ref()?;
+        Some(Move {
+            to: way.to.clone(),
+            since: way.since.elapsed(),
+            must: inner.leaving.contains(&place.shard),
+        })
+    }
+
+    /// `camera` is where it was going: its paths on the shard that it leaves become strays.
+    pub fn arrived(&self, camera: &str) {
+        let mut inner = self.lock();
+        if let Some(place) = inner.places.get(camera).cloned()
+            && let Some(way) = place.way
+        {
+            tracing::info!(camera, from = place.shard, to = way.to, "camera_moved");
+            let place = Place::on(way.to, place.paths);
+            inner.places.insert(camera.to_owned(), place);
+        }
+    }
+
+    /// `camera` stays where it is: its picture did not come on the other shard.
+    pub fn stays(&self, camera: &str) {
+        let mut inner = self.lock();
+        if let Some(place) = inner.places.get(camera).cloned() {
+            let place = Place {
+                way: None,
+                stayed: Some(Instant::now()),
+                ..place
+            };
+            inner.places.insert(camera.to_owned(), place);
+        }
+    }
+
+    /// Sends `camera` to the shard `to`, and wakes it.
+    fn send(&self, camera: &str, to: &str) {
+        let mut inner = self.lock();
+        let Some(place) = inner.places.get(camera).cloned() else {
+            return;
+        };
+        let way = places::Way {
+            to: to.to_owned(),
+            since: Instant::now(),
+        };
+        let place = Place {
+            way: Some(way),
+            ..place
+        };
+        inner.places.insert(camera.to_owned(), place);
+        drop(inner);
+        if let Some((namespace, name)) = camera.split_once('/') {
+            self.wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
+        }
+    }
+
+    /// These shards of `pool` are to go or to be restarted, and no others of it. Nobody new is put there, and those who are there are
+    /// moved.
+    pub fn leave(&self, pool: &str, shards: &HashSet<String>) {
+        let mut inner = self.lock();
+        let of_pool: Vec<String> = inner
+            .shards
+            .values()
+            .filter(|shard| shard.pool == pool)
+            .map(|shard| shard.name.clone())
+            .collect();
+        for shard in of_pool {
+            if shards.contains(&shard) {
+                inner.leaving.insert(shard);
+            } else {
+                inner.leaving.remove(&shard);
+            }
+        }
     }
 }
 
@@ -229,12 +341,7 @@ fn placed(cameras: &Watch<Camera>) -> Places {
         let shard = camera.status.as_ref()?.ingest.as_ref()?.shard.clone()?;
         let key = camera_key(&camera.namespace()?, &camera.name_any());
         let paths = crate::camera::paths_of(camera);
-        let place = Place {
-            shard,
-            paths,
-            bereft: false,
-        };
-        Some((key, place))
+        Some((key, Place::on(shard, paths)))
     });
     places.collect()
 }
@@ -365,6 +472,40 @@ mod tests {
         assert_eq!(fleet.place("a/b", "default", None, 1, capacity), only);
         fleet.bereave("ingest-default-0");
         assert_eq!(fleet.place("a/b", "default", None, 1, capacity), only);
+    }
+
+    #[test]
+    fn a_camera_on_its_way_is_on_both_shards_until_it_has_arrived() {
+        let (fleet, capacity) = fleet(1, 2);
+        let place = |camera: &str| fleet.place(camera, "default", Some("ingest-default-0"), 1, capacity);
+        let (old, new) = ("ingest-default-0", "ingest-default-1");
+        assert_eq!(place("a/b"), Choice::On(old.into()));
+        fleet.send("a/b", new);
+        assert_eq!(
+            place("a/b"),
+            Choice::On(old.into()),
+            "it is shown from where it was"
+        );
+        assert_eq!(
+            fleet.on_its_way("a/b").map(|way| (way.to, way.must)),
+            Some((new.into(), false))
+        );
+        assert!(
+            fleet.is_at("a/b", old) && fleet.is_at("a/b", new),
+            "no path of it is a stray"
+        );
+        let late = fleet.place("a/late", "default", None, 1, capacity);
+        assert_eq!(late, Choice::Nowhere, "its place is kept");
+        fleet.arrived("a/b");
+        assert_eq!(place("a/b"), Choice::On(new.into()));
+        assert!(!fleet.is_at("a/b", old));
+        fleet.send("a/b", old);
+        fleet.stays("a/b");
+        assert_eq!(
+            (place("a/b"), fleet.on_its_way("a/b")),
+            (Choice::On(new.into()), None)
+        );
+        assert!(!fleet.is_at("a/b", old));
     }
 
     #[test]

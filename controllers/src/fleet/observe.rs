@@ -178,9 +178,8 @@ impl Observer {
 
     fn strays(&self) -> Vec<String> {
         let seen = self.fleet.seen(&self.name);
-        strays(&self.name, seen.configs.keys().map(String::as_str), |camera| {
-            let known = is_known(&self.cameras, camera);
-            known.then(|| self.fleet.place_of(camera)).flatten()
+        strays(seen.configs.keys().map(String::as_str), |camera| {
+            is_known(&self.cameras, camera) && self.fleet.is_at(camera, &self.name)
         })
     }
 

@@ -2,6 +2,7 @@
 //! make a cold start of ten thousand cameras quadratic.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// Where one camera is.
 #[derive(Debug, Clone)]
@@ -11,6 +12,41 @@ pub(super) struct Place {
     pub(super) paths: usize,
     /// The pod that it was on is gone. Another may bear the name already, with nothing on it.
     pub(super) bereft: bool,
+    /// It is on its way to another shard, and is on both until its picture is there.
+    pub(super) way: Option<Way>,
+    /// When it was last tried to be moved in vain.
+    pub(super) stayed: Option<Instant>,
+}
+
+/// A move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) to: String,
+    pub(super) since: Instant,
+}
+
+impl Place {
+    /// On `shard`, and not on its way.
+    pub(super) fn on(shard: String, paths: usize) -> Self {
+        Self {
+            shard,
+            paths,
+            bereft: false,
+            way: None,
+            stayed: None,
+        }
+    }
+
+    /// The shards that have it.
+    fn shards(&self) -> impl Iterator<Item = &str> {
+        let to = self.way.as_ref().map(|way| way.to.as_str());
+        std::iter::once(self.shard.as_str()).chain(to.filter(|to| *to != self.shard))
+    }
+
+    /// Whether `shard` has it, or is about to.
+    pub(super) fn is_at(&self, shard: &str) -> bool {
+        self.shards().any(|at| at == shard)
+    }
 }
 
 /// Camera (namespace/name) → its place.
@@ -26,7 +62,9 @@ impl Places {
     }
 
     pub(super) fn insert(&mut self, camera: String, place: Place) {
-        *self.paths_of.entry(place.shard.clone()).or_default() += place.paths;
+        for shard in place.shards() {
+            *self.paths_of.entry(shard.to_owned()).or_default() += place.paths;
+        }
         let before = self.by_camera.insert(camera, place);
         self.give_back(before.as_ref());
     }
@@ -58,9 +96,25 @@ impl Places {
 
     /// Paths that `shard` has been given for other cameras than `camera`.
     pub(super) fn load(&self, shard: &str, camera: &str) -> usize {
-        let own = self.get(camera).filter(|place| place.shard == shard);
-        let all = self.paths_of.get(shard).copied().unwrap_or_default();
-        all.saturating_sub(own.map_or(0, |place| place.paths))
+        let own = self.get(camera).filter(|place| place.is_at(shard));
+        self.of(shard).saturating_sub(own.map_or(0, |place| place.paths))
+    }
+
+    /// Paths that `shard` has been given.
+    pub(super) fn of(&self, shard: &str) -> usize {
+        self.paths_of.get(shard).copied().unwrap_or_default()
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.by_camera
+            .iter()
+            .map(|(camera, place)| (camera.as_str(), place))
+    }
+
+    /// How many cameras are anywhere.
+    pub(super) fn len(&self) -> usize {
+        self.by_camera.len()
     }
 
     fn give_back(&mut self, place: Option<&Place>) {
@@ -81,10 +135,12 @@ impl FromIterator<(String, Place)> for Places {
 }
 
 fn subtract(paths_of: &mut HashMap<String, usize>, place: &Place) {
-    if let Some(paths) = paths_of.get_mut(&place.shard) {
-        *paths = paths.saturating_sub(place.paths);
-        if *paths == 0 {
-            paths_of.remove(&place.shard);
+    for shard in place.shards() {
+        if let Some(paths) = paths_of.get_mut(shard) {
+            *paths = paths.saturating_sub(place.paths);
+            if *paths == 0 {
+                paths_of.remove(shard);
+            }
         }
     }
 }
@@ -99,18 +155,22 @@ mod tests {
         #[test]
         fn counts_are_those_of_the_table(steps in prop::collection::vec((0..6_usize, 0..4_usize, 0..4_usize), 0..60)) {
             let mut places = Places::default();
-            for (camera, shard, what) in steps {
+            for (step, (camera, shard, what)) in steps.into_iter().enumerate() {
                 let camera = format!("a/{camera}");
                 match what {
                     0 => { places.remove(&camera); }
                     1 => places.retain(|other| other != camera),
-                    paths => places.insert(camera, Place { shard: format!("s-{shard}"), paths, bereft: false }),
+                    paths => {
+                        let to = format!("s-{}", step % 4);
+                        let way = (step % 3 == 0).then(|| Way { to, since: Instant::now() });
+                        places.insert(camera, Place { way, ..Place::on(format!("s-{shard}"), paths) });
+                    }
                 }
                 for shard in 0..4 {
                     let shard = format!("s-{shard}");
                     for but in 0..6 {
                         let but = format!("a/{but}");
-                        let others = places.by_camera.iter().filter(|(other, place)| **other != but && place.shard == shard);
+                        let others = places.by_camera.iter().filter(|(other, place)| **other != but && place.is_at(&shard));
                         prop_assert_eq!(places.load(&shard, &but), others.map(|(_, place)| place.paths).sum::<usize>());
                     }
                 }

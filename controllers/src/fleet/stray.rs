@@ -3,18 +3,15 @@
 
 use super::camera_of;
 
-/// The paths of `configured` that the shard named `shard` should not have: their camera is gone, or lives on
-/// another shard that has taken it. Paths that are not of our making are left alone.
+/// The paths of those `configured` on a shard that it should not have: their camera is gone, or lives on another shard, and does not
+/// belong here. Paths that are not of our making are left alone.
 pub(crate) fn strays<'a>(
-    shard: &str,
     configured: impl Iterator<Item = &'a str>,
-    place_of: impl Fn(&str) -> Option<String>,
+    belongs: impl Fn(&str) -> bool,
 ) -> Vec<String> {
     configured
         .filter(|path| {
-            camera_of(path).is_some_and(|(namespace, name)| {
-                place_of(&super::camera_key(namespace, name)).is_none_or(|place| place != shard)
-            })
+            camera_of(path).is_some_and(|(namespace, name)| !belongs(&super::camera_key(namespace, name)))
         })
         .map(str::to_owned)
         .collect()
@@ -33,13 +30,8 @@ mod tests {
             "somebody-s-own",
             "all_others",
         ];
-        let place = |camera: &str| match camera {
-            "police/here" => Some("shard-0".to_owned()),
-            "police/moved" => Some("shard-1".to_owned()),
-            _ => None,
-        };
         assert_eq!(
-            strays("shard-0", configured.into_iter(), place),
+            strays(configured.into_iter(), |camera| camera == "police/here"),
             ["police/moved/main", "police/gone/sub"]
         );
     }

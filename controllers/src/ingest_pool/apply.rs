@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::build::{self, Children};
+use super::plan::Plan;
 use super::secret::{self, PoolCredentials};
 use super::validate::ValidPool;
 
@@ -27,7 +28,7 @@ pub(crate) struct ApplyError {
 ///
 /// # Errors
 /// When the API server refuses or is away.
-pub(crate) async fn apply(client: &Client, pool: &ValidPool) -> Result<StatefulSet, ApplyError> {
+pub(crate) async fn apply(client: &Client, pool: &ValidPool, plan: &Plan) -> Result<StatefulSet, ApplyError> {
     let name = build::child_name(&pool.name);
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &pool.namespace);
     let existing = secrets.get_opt(&name).await.map_err(|source| ApplyError {
@@ -50,7 +51,7 @@ pub(crate) async fn apply(client: &Client, pool: &ValidPool) -> Result<StatefulS
         budget,
         policy,
         shards,
-    } = build::build(pool, &config_hash);
+    } = build::build(pool, plan, &config_hash);
     one(client, &pool.namespace, &service).await?;
     one(client, &pool.namespace, &budget).await?;
     one(client, &pool.namespace, &policy).await?;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EmptyDirVolumeSource, PodSecurityContext, PodSpec,
     PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
@@ -18,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::plan::Plan;
 use super::validate::ValidPool;
 use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 
@@ -31,7 +34,7 @@ const GRACE_SECONDS: i64 = 10;
 pub(crate) struct Children {
     /// Names the pods.
     pub service: Service,
-    /// One voluntary disruption at a time.
+    /// No voluntary disruption of a shard that has cameras.
     pub budget: PodDisruptionBudget,
     /// Who may speak to a shard.
     pub policy: NetworkPolicy,
@@ -53,13 +56,13 @@ pub(crate) fn selector(pool: &str) -> BTreeMap<String, String> {
     ])
 }
 
-/// Builds the children. `config_hash` changes when the shards' configuration does, and rolls them.
-pub(crate) fn build(pool: &ValidPool, config_hash: &str) -> Children {
+/// Builds the children. `config_hash` changes when the shards' configuration does, and rolls them, as `plan` lets it.
+pub(crate) fn build(pool: &ValidPool, plan: &Plan, config_hash: &str) -> Children {
     Children {
         service: service(pool),
-        budget: budget(pool),
+        budget: budget(pool, plan),
         policy: policy(pool),
-        shards: shards(pool, config_hash),
+        shards: shards(pool, plan, config_hash),
     }
 }
 
@@ -110,11 +113,11 @@ fn service(pool: &ValidPool) -> Service {
     }
 }
 
-fn budget(pool: &ValidPool) -> PodDisruptionBudget {
+fn budget(pool: &ValidPool, plan: &Plan) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: meta(pool),
         spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(plan.evictable)),
             selector: Some(label_selector(pool)),
             ..PodDisruptionBudgetSpec::default()
         }),
@@ -160,7 +163,7 @@ fn policy(pool: &ValidPool) -> NetworkPolicy {
     }
 }
 
-fn shards(pool: &ValidPool, config_hash: &str) -> StatefulSet {
+fn shards(pool: &ValidPool, plan: &Plan, config_hash: &str) -> StatefulSet {
     let labels = {
         let mut labels = crate::labels::of("mediamtx");
         labels.extend(selector(&pool.name));
@@ -169,7 +172,14 @@ fn shards(pool: &ValidPool, config_hash: &str) -> StatefulSet {
     StatefulSet {
         metadata: meta(pool),
         spec: Some(StatefulSetSpec {
-            replicas: Some(pool.replicas),
+            replicas: Some(plan.replicas),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateStatefulSetStrategy {
+                    partition: Some(plan.partition),
+                    ..RollingUpdateStatefulSetStrategy::default()
+                }),
+            }),
             service_name: Some(child_name(&pool.name)),
             pod_management_policy: Some("Parallel".to_owned()),
             selector: label_selector(pool),

@@ -4,14 +4,18 @@ mod apply;
 mod build;
 #[cfg(test)]
 mod fixtures;
+mod plan;
 mod secret;
 mod status;
 mod validate;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::{IngestPool, labels};
@@ -23,7 +27,15 @@ pub(crate) use build::child_name;
 pub(crate) use secret::PoolCredentials;
 pub use validate::PoolSettings;
 
+use self::plan::{Facts, PodSeen, plan};
 use self::status::Outcome;
+use self::validate::ValidPool;
+use crate::fleet::{Fleet, POOL_LABEL};
+
+/// Label that the StatefulSet controller gives each pod: what it runs.
+const REVISION_LABEL: &str = "controller-revision-hash";
+/// Taints of what takes nodes away without cordoning them.
+const DISRUPTIONS: [&str; 2] = ["ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"];
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,33 +48,163 @@ pub(crate) enum Error {
     Status(#[from] StatusError),
 }
 
-struct Controller {
-    client: Client,
-    settings: PoolSettings,
+/// What the controller reads besides pools.
+#[derive(Clone)]
+pub struct Context {
+    /// API server.
+    pub client: Client,
+    /// The release's.
+    pub settings: PoolSettings,
+    /// StatefulSets of pools.
+    pub sets: Watch<StatefulSet>,
+    /// Their pods.
+    pub pods: Watch<Pod>,
+    /// Nodes: one that is to be drained is emptied first.
+    pub nodes: Watch<Node>,
+    /// Shards.
+    pub fleet: Fleet,
 }
 
-/// Runs the controller until the manager's stop; `sets` are the StatefulSets of pools.
+struct Controller {
+    context: Context,
+}
+
+/// Runs the controller until the manager's stop.
 ///
 /// # Errors
 /// Never; the type fits [`marsad_runtime::role::Role::supervise`].
 pub async fn run(
-    client: Client,
-    settings: PoolSettings,
+    context: Context,
     pools: Watch<IngestPool>,
-    sets: Watch<StatefulSet>,
     manager: Manager,
 ) -> Result<(), std::convert::Infallible> {
-    let owner = |set: Arc<StatefulSet>| {
-        let pool = set.labels().get(crate::fleet::POOL_LABEL)?;
-        Some(ObjectRef::new(pool).within(&set.namespace()?))
+    let Context {
+        sets, pods, nodes, ..
+    } = context.clone();
+    let surveyed = surveyed(&context);
+    let all = pools.store().clone();
+    let known = async {
+        sets.ready().await;
+        pods.ready().await;
+        nodes.ready().await;
     };
+    tokio::select! {
+        () = known => {}
+        () = manager.stop.cancelled() => return Ok(()),
+    }
     controller::run(
-        Arc::new(Controller { client, settings }),
+        Arc::new(Controller { context }),
         pools,
-        move |controller| controller.watches_shared_stream(sets.touched(), owner),
+        move |controller| {
+            controller
+                .reconcile_on(surveyed)
+                .watches_shared_stream(sets.touched(), |set: Arc<StatefulSet>| owner(set.as_ref()))
+                .watches_shared_stream(pods.spec_changes(), |pod: Arc<Pod>| owner(pod.as_ref()))
+                .watches_shared_stream(cordons(&nodes), move |_: Arc<Node>| {
+                    let pools = all.state();
+                    pools
+                        .iter()
+                        .map(|pool| ObjectRef::from_obj(pool.as_ref()))
+                        .collect::<Vec<_>>()
+                })
+        },
         manager,
     )
     .await
+}
+
+/// The pool that a child is of.
+fn owner<K: ResourceExt>(child: &K) -> Option<ObjectRef<IngestPool>> {
+    let pool = child.labels().get(POOL_LABEL)?;
+    Some(ObjectRef::new(pool).within(&child.namespace()?))
+}
+
+/// Pools of which the survey says something new.
+fn surveyed(context: &Context) -> impl Stream<Item = ObjectRef<IngestPool>> + Send + use<> {
+    use tokio::sync::broadcast::error::RecvError;
+    let namespace = context.settings.namespace.clone();
+    futures::stream::unfold(
+        (context.fleet.surveyed(), namespace),
+        |(mut pools, namespace)| async move {
+            loop {
+                match pools.recv().await {
+                    Ok(pool) => {
+                        let reference = ObjectRef::new(&pool).within(&namespace);
+                        return Some((reference, (pools, namespace)));
+                    }
+                    // Told of again within a second.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        },
+    )
+}
+
+impl Controller {
+    /// What is known of the pool.
+    fn facts(&self, pool: &ValidPool) -> Facts {
+        let Context {
+            settings,
+            sets,
+            pods,
+            nodes,
+            fleet,
+            ..
+        } = &self.context;
+        let set = sets.get(Some(&settings.namespace), &child_name(&pool.name));
+        let status = set.as_ref().and_then(|set| set.status.as_ref());
+        let current = set.as_ref().is_some_and(|set| {
+            status.and_then(|status| status.observed_generation) == set.metadata.generation
+        });
+        let revision = status
+            .and_then(|status| status.update_revision.as_deref())
+            .filter(|_| current);
+        let prefix = format!("{}-", child_name(&pool.name));
+        let of_pool = pods.store().state();
+        let pods = of_pool.iter().filter_map(|pod| {
+            let name = pod.name_any();
+            (pod.labels().get(POOL_LABEL) == Some(&pool.name)).then_some(())?;
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+            Some(PodSeen {
+                ordinal: name.strip_prefix(&prefix)?.parse().ok()?,
+                outdated: revision.is_some()
+                    && pod.labels().get(REVISION_LABEL).map(String::as_str) != revision,
+                cordoned: node
+                    .and_then(|node| nodes.get(None, node))
+                    .is_some_and(|node| is_cordoned(&node)),
+                name,
+            })
+        });
+        Facts {
+            wanted: pool.replicas,
+            force: pool.force,
+            told: set.as_ref().and_then(|set| set.spec.as_ref()?.replicas),
+            pods: pods.collect(),
+            survey: fleet.survey_of(&pool.name),
+        }
+    }
+}
+
+/// Nodes that are cordoned or uncordoned. What else a node tells, every few minutes, is nothing to a pool.
+fn cordons(nodes: &Watch<Node>) -> impl Stream<Item = Arc<Node>> + Send + use<> {
+    let mut known: HashMap<String, bool> = HashMap::new();
+    nodes.touched().filter(move |node| {
+        let now = is_cordoned(node);
+        let before = known.insert(node.name_any(), now).unwrap_or(false);
+        futures::future::ready(before != now)
+    })
+}
+
+/// Whether `node` is to be drained.
+fn is_cordoned(node: &Node) -> bool {
+    node.spec.as_ref().is_some_and(|spec| {
+        let taints = spec.taints.iter().flatten();
+        spec.unschedulable == Some(true)
+            || taints
+                .into_iter()
+                .any(|taint| DISRUPTIONS.contains(&taint.key.as_str()))
+    })
 }
 
 impl Reconcile for Controller {
@@ -75,19 +217,28 @@ impl Reconcile for Controller {
             .annotations()
             .get(labels::PAUSED)
             .is_some_and(|value| value == "true");
-        if pool.metadata.deletion_timestamp.is_some() || paused {
+        if pool.metadata.deletion_timestamp.is_some() {
+            // Its shards go with it, and its cameras wait for another pool.
+            self.context.fleet.leave(&pool.name_any(), &HashSet::new());
             return Ok(Next::Change);
         }
-        let outcome = match validate::validate(&pool, &self.settings) {
+        if paused {
+            return Ok(Next::Change);
+        }
+        let client = &self.context.client;
+        let outcome = match validate::validate(&pool, &self.context.settings) {
             Ok(valid) => {
-                let shards = apply::apply(&self.client, &valid).await?;
-                Outcome::Applied(Box::new(valid), Box::new(shards))
+                let facts = self.facts(&valid);
+                let plan = plan(&facts);
+                self.context.fleet.leave(&valid.name, &plan.leaving);
+                let shards = apply::apply(client, &valid, &plan).await?;
+                let headroom = facts.survey.map(|survey| survey.headroom);
+                Outcome::Applied(Box::new(valid), Box::new(shards), plan, headroom)
             }
             Err(invalid) => Outcome::Refused(invalid),
         };
         let wanted = status::status(&pool, &outcome, Timestamp::now());
-        let api: Api<IngestPool> =
-            Api::namespaced(self.client.clone(), &pool.namespace().unwrap_or_default());
+        let api: Api<IngestPool> = Api::namespaced(client.clone(), &pool.namespace().unwrap_or_default());
         marsad_runtime::status::apply(
             &api,
             pool.as_ref(),
@@ -124,7 +275,11 @@ mod tests {
     #[test]
     fn every_child_is_owned_and_the_shards_are_restricted() {
         let valid = validate::validate(&fixtures::pool(3), &fixtures::settings()).unwrap();
-        let children = build::build(&valid, "hash");
+        let plan = plan(&Facts {
+            wanted: 3,
+            ..Facts::default()
+        });
+        let children = build::build(&valid, &plan, "hash");
         for meta in [
             &children.service.metadata,
             &children.budget.metadata,

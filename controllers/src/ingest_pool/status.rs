@@ -1,18 +1,22 @@
 //! The pool's status from its StatefulSet. Pure; the clock is given.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use marsad_crds::{ConditionType as Type, IngestPool, IngestPoolStatus, Reason};
+use marsad_crds::{ConditionType as Type, IngestPool, IngestPoolStatus, Reason, labels};
 use marsad_runtime::conditions::{Wanted, settle};
 
 use super::build;
+use super::plan::Plan;
 use super::validate::{Invalid, ValidPool};
 
 /// What a pass came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The objects stand; this is the StatefulSet.
-    Applied(Box<ValidPool>, Box<StatefulSet>),
+    /// The objects stand: this is the StatefulSet, what was planned, and whether one lost shard would fit into the others (none:
+    /// not known yet).
+    Applied(Box<ValidPool>, Box<StatefulSet>, Plan, Option<bool>),
     /// The pool can't be built.
     Refused(Invalid),
 }
@@ -43,7 +47,7 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
             ];
             (IngestPoolStatus::default(), wanted)
         }
-        Outcome::Applied(valid, shards) => {
+        Outcome::Applied(valid, shards, plan, headroom) => {
             let selector: Vec<String> = build::selector(&valid.name)
                 .into_iter()
                 .map(|(key, value)| format!("{key}={value}"))
@@ -54,7 +58,9 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
                 selector: Some(selector.join(",")),
                 ..IngestPoolStatus::default()
             };
-            (status, serving(valid, shards))
+            let mut wanted = serving(valid, shards, plan);
+            wanted.extend(headroom.map(|headroom| self::headroom(&valid.name, headroom)));
+            (status, wanted)
         }
     };
     status.observed_generation = generation;
@@ -62,7 +68,48 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
     status
 }
 
-fn serving(valid: &ValidPool, shards: &StatefulSet) -> Vec<Wanted> {
+/// contracts.md 10: too little headroom is a condition.
+fn headroom(pool: &str, enough: bool) -> Wanted {
+    let message = if enough {
+        "should one shard be lost, its cameras fit into the others".to_owned()
+    } else {
+        format!(
+            "should one shard be lost, its cameras do not fit into the others: kubectl scale ipool {pool} --replicas=N"
+        )
+    };
+    let reason = if enough { Reason::Enough } else { Reason::TooLittle };
+    Wanted::new(Type::Headroom.as_str(), enough, reason.as_str(), message)
+}
+
+/// Shards that are to go and have cameras still; none when there are none.
+fn draining(valid: &ValidPool, plan: &Plan) -> Option<Vec<Wanted>> {
+    let names = |shards: &BTreeSet<String>| shards.iter().cloned().collect::<Vec<_>>().join(", ");
+    let message = if plan.draining.is_empty() {
+        return None;
+    } else if plan.stuck.is_empty() {
+        format!(
+            "{}: cameras are moved to the other shards first, then it goes",
+            names(&plan.draining)
+        )
+    } else {
+        format!(
+            "{}: there is no room for its cameras on the other shards, so it stays: raise spec.replicas or spec.camerasPerReplica, or let it go with its cameras: kubectl annotate ipool {} {}=true",
+            names(&plan.stuck),
+            valid.name,
+            labels::FORCE_SCALE_DOWN
+        )
+    };
+    let reason = Reason::Draining.as_str();
+    Some(vec![
+        Wanted::new(Type::Ready.as_str(), false, reason, message.clone()),
+        Wanted::new(Type::Reconciling.as_str(), true, reason, message),
+    ])
+}
+
+fn serving(valid: &ValidPool, shards: &StatefulSet, plan: &Plan) -> Vec<Wanted> {
+    if let Some(draining) = draining(valid, plan) {
+        return draining;
+    }
     let now = shards.status.as_ref();
     let current = now.is_some_and(|status| status.observed_generation == shards.metadata.generation);
     let ready = now.and_then(|status| status.ready_replicas).unwrap_or(0);
@@ -119,7 +166,61 @@ mod tests {
         Outcome::Applied(
             Box::new(validate(&pool(2), &settings()).unwrap()),
             Box::new(shards),
+            Plan::default(),
+            Some(true),
         )
+    }
+
+    fn with_plan(outcome: Outcome, plan: Plan, headroom: bool) -> Outcome {
+        match outcome {
+            Outcome::Applied(valid, shards, ..) => Outcome::Applied(valid, shards, plan, Some(headroom)),
+            other => other,
+        }
+    }
+
+    fn draining(stuck: bool) -> Plan {
+        let shard = BTreeSet::from(["ingest-default-2".to_owned()]);
+        Plan {
+            draining: shard.clone(),
+            stuck: if stuck { shard } else { BTreeSet::new() },
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_shard_that_can_t_go_says_why_and_what_to_do() {
+        let message = |stuck| {
+            let outcome = with_plan(applied(3, 3, 2), draining(stuck), true);
+            let status = status(&pool(2), &outcome, Timestamp::UNIX_EPOCH);
+            find(&status.conditions, "Ready").unwrap().message.clone()
+        };
+        assert!(
+            message(false).contains("ingest-default-2: cameras are moved"),
+            "{}",
+            message(false)
+        );
+        let stuck = message(true);
+        assert!(
+            stuck.contains("marsad.dev/force-scale-down=true") && stuck.contains("no room"),
+            "{stuck}"
+        );
+    }
+
+    #[test]
+    fn too_little_headroom_is_said_and_keeps_nobody_from_being_ready() {
+        let outcome = with_plan(applied(2, 2, 2), Plan::default(), false);
+        let status = status(&pool(2), &outcome, Timestamp::UNIX_EPOCH);
+        let headroom = find(&status.conditions, "Headroom").unwrap();
+        assert_eq!(
+            (headroom.status.as_str(), headroom.reason.as_str()),
+            ("False", "TooLittle")
+        );
+        assert!(
+            headroom.message.contains("kubectl scale ipool default"),
+            "{}",
+            headroom.message
+        );
+        assert!(is_true(&status.conditions, "Ready"));
     }
 
     #[test]
@@ -150,6 +251,16 @@ mod tests {
             ("serves", pool(2), applied(2, 2, 2)),
             ("not every pod serves", pool(2), applied(2, 1, 2)),
             ("the pods have not heard of the edit", pool(2), applied(2, 2, 1)),
+            (
+                "cameras leave a shard first",
+                pool(2),
+                with_plan(applied(3, 3, 2), draining(false), true),
+            ),
+            (
+                "too little headroom",
+                pool(2),
+                with_plan(applied(2, 2, 2), Plan::default(), false),
+            ),
             ("in another namespace", elsewhere, Outcome::Refused(refused)),
         ]
         .map(|(name, pool, outcome)| (name, 1, status(&pool, &outcome, Timestamp::UNIX_EPOCH)));

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
-use marsad_crds::IngestPool;
+use marsad_crds::{IngestPool, labels};
 
 /// What the operator's own settings give to every pool.
 #[derive(Debug, Clone)]
@@ -23,8 +23,10 @@ pub(crate) struct ValidPool {
     pub name: String,
     /// Namespace of the release.
     pub namespace: String,
-    /// Shards.
+    /// Shards wanted.
     pub replicas: i32,
+    /// Shards that are not wanted any more go at once, with whatever cameras they have.
+    pub force: bool,
     /// Image of the engine.
     pub image: String,
     /// When it is pulled.
@@ -70,6 +72,10 @@ pub(crate) fn validate(pool: &IngestPool, settings: &PoolSettings) -> Result<Val
         name: pool.name_any(),
         namespace: found,
         replicas: pool.spec.replicas,
+        force: pool
+            .annotations()
+            .get(labels::FORCE_SCALE_DOWN)
+            .is_some_and(|value| value == "true"),
         image: engine.image.clone().unwrap_or_else(|| settings.image.clone()),
         image_pull_policy: settings.image_pull_policy.clone(),
         resources: engine

@@ -10,6 +10,7 @@ use marsad_crds::refs::SecretRef;
 use marsad_crds::{Camera, ConditionType, Reason};
 use marsad_e2e::camera::{self, camera};
 use marsad_e2e::scenario::{Scenario, scenario};
+use marsad_e2e::wait;
 use serde_json::json;
 
 const UP: Duration = Duration::from_secs(30);
@@ -210,6 +211,37 @@ async fn suspended_and_resumed() -> Result<()> {
             .await?;
         camera::up(&test.cameras(), "a", UP).await?;
         Ok(())
+    })
+    .await
+}
+
+/// What `kubectl describe` shows: that it went off the air and why, and that it is back; each once.
+#[tokio::test]
+async fn a_loss_and_a_return_are_told_as_events() -> Result<()> {
+    use k8s_openapi::api::events::v1::Event;
+    use kube::api::ListParams;
+    scenario("events", |test| async move {
+        let pair = Pair::new(test).await?;
+        pair.test.sim.fault(&pair.faulty(), "not_found").await?;
+        pair.tells_and_recovers(Reason::StreamNotFound, async || {
+            pair.test.sim.fault(&pair.faulty(), "none").await
+        })
+        .await?;
+        let events: kube::Api<Event> =
+            kube::Api::namespaced(pair.test.cluster.client.clone(), &pair.test.namespace);
+        wait::answer("both events", TOLD, async || {
+            let all = events.list(&ListParams::default()).await?;
+            let mut told: Vec<(String, String, String)> = all
+                .into_iter()
+                .filter_map(|event| Some((event.regarding?.name?, event.type_?, event.reason?)))
+                .collect();
+            told.sort();
+            let wanted = [("Normal", "Online"), ("Warning", "StreamNotFound")]
+                .map(|(kind, reason)| ("faulty".to_owned(), kind.to_owned(), reason.to_owned()));
+            anyhow::ensure!(told == wanted, "{told:?}");
+            Ok(())
+        })
+        .await
     })
     .await
 }

@@ -17,6 +17,7 @@ use marsad_runtime::backoff::Schedule;
 use marsad_runtime::client;
 use marsad_runtime::controller::{ControllerMetrics, Manager};
 use marsad_runtime::election::{ElectionArgs, Elector, Fence};
+use marsad_runtime::events::Events;
 use marsad_runtime::heartbeat::Heartbeats;
 use marsad_runtime::role::{Role, RoleArgs};
 use marsad_runtime::watch::{Watch, Watched};
@@ -187,7 +188,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     let leader = Leader {
         context: camera::Context {
-            client,
             namespace,
             sources,
             pools,
@@ -195,6 +195,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             reach,
             fleet,
             ingest,
+            events: Events::new(client.clone(), labels::MANAGER_CAMERA, args.role.pod_name.clone()),
+            client,
         },
         pool_context,
         cameras,

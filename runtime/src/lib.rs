@@ -2,13 +2,14 @@
 //! ([`telemetry`], [`metrics`]), one leader among replicas ([`election`]), a counted
 //! way to the API server ([`client`]), guarded and pruned watches that several controllers share ([`watch`]),
 //! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
-//! conditions and status written only when they change meaning ([`conditions`], [`status`]).
+//! conditions and status written only when they change meaning ([`conditions`], [`status`]), and events ([`events`]).
 
 pub mod backoff;
 pub mod client;
 pub mod conditions;
 pub mod controller;
 pub mod election;
+pub mod events;
 mod gate;
 pub mod heartbeat;
 pub mod metrics;

@@ -15,16 +15,20 @@ mod servers;
 mod status;
 mod validate;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, Reason, StreamQuota, agency_code, labels};
 use marsad_runtime::conditions::{Status, find};
 use marsad_runtime::controller::{self, Manager, Next, Reconcile};
+use marsad_runtime::events::Events;
 use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::{Change, Watch};
 use tokio::sync::broadcast;
@@ -66,6 +70,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// Where tries are counted.
     pub ingest: IngestMetrics,
+    /// What happens to cameras, told beside them.
+    pub events: Events,
 }
 
 /// A pass failed.
@@ -89,6 +95,8 @@ struct Controller {
     context: Context,
     prober: Prober,
     dialer: Dialer,
+    /// Cameras of which an event says so.
+    off_the_air: Mutex<HashSet<String>>,
 }
 
 /// What is decided for all streams of a camera.
@@ -137,6 +145,7 @@ pub async fn run(
         context,
         prober,
         dialer,
+        off_the_air: Mutex::default(),
     });
     let forgetful = reconciler.clone();
     let gone = forget_deleted(&watched, &forgetful);
@@ -224,6 +233,8 @@ async fn forget_deleted(cameras: &Watch<Camera>, controller: &Controller) {
     while let Some(change) = changes.next().await {
         if let Change::Deleted(camera) = change {
             controller.forget(&camera);
+            let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
+            controller.off_the_air().remove(&key);
         }
     }
 }
@@ -264,6 +275,7 @@ impl Reconcile for Controller {
         .await?;
         if wrote {
             self.log_transition(&camera, &wanted);
+            self.tell(&camera, &wanted).await;
         }
         next
     }
@@ -503,6 +515,27 @@ impl Controller {
         }
     }
 
+    async fn tell(&self, camera: &Camera, wanted: &marsad_crds::CameraStatus) {
+        let Some(online) = find(&wanted.conditions, "Online") else {
+            return;
+        };
+        let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
+        let told = self.off_the_air().contains(&key);
+        let Some(kind) = news(told, online) else {
+            return;
+        };
+        match kind {
+            EventType::Warning => self.off_the_air().insert(key),
+            EventType::Normal => self.off_the_air().remove(&key),
+        };
+        let events = &self.context.events;
+        events.tell(camera, kind, &online.reason, &online.message).await;
+    }
+
+    fn off_the_air(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.off_the_air.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One line when Online changes meaning (requirements 1.1-C).
     fn log_transition(&self, camera: &Camera, wanted: &marsad_crds::CameraStatus) {
         let was = camera
@@ -547,6 +580,16 @@ impl Controller {
     }
 }
 
+/// What is told beside a camera whose status was written: that it is off the air, once, and that it is back. That it comes for the first
+/// time is what everybody expects. `told`: it was told that it is off the air.
+fn news(told: bool, online: &Condition) -> Option<EventType> {
+    match online.status.as_str() {
+        "False" if !told && online.reason != Reason::Suspended.as_str() => Some(EventType::Warning),
+        "True" if told => Some(EventType::Normal),
+        _ => None,
+    }
+}
+
 /// Where a probe of `stream` looks.
 fn source(valid: &ValidCamera, stream: &validate::Stream) -> Source {
     Source {
@@ -582,4 +625,37 @@ fn recorded(camera: &Camera, shard: &str) -> Option<Verdict> {
         return None;
     }
     Verdict::recorded(find(&status.conditions, "Online")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    #[test]
+    fn only_a_loss_and_a_return_are_told_and_once() {
+        let online = |status: &str, reason: Reason| Condition {
+            type_: "Online".into(),
+            status: status.into(),
+            reason: reason.as_str().into(),
+            message: "m".into(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        };
+        for (told, now, kind) in [
+            (false, online("Unknown", Reason::Connecting), None),
+            (false, online("True", Reason::Online), None),
+            (
+                false,
+                online("False", Reason::ConnectionRefused),
+                Some(EventType::Warning),
+            ),
+            (true, online("False", Reason::Unauthorized), None),
+            (true, online("Unknown", Reason::Connecting), None),
+            (true, online("True", Reason::Online), Some(EventType::Normal)),
+            (false, online("False", Reason::Suspended), None),
+        ] {
+            assert_eq!(news(told, &now), kind, "{told} {now:?}");
+        }
+    }
 }

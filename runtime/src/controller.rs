@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::backoff::{Backoff, Schedule};
 use crate::election::{Fence, Fenced};
@@ -161,7 +162,14 @@ impl<R: Reconcile> Loop<R> {
         // In a box, made only now: thousands may wait for their turn above, each with room for all that a reconcile needs.
         let work = Box::pin(AssertUnwindSafe(self.reconciler.reconcile(object.clone())).catch_unwind());
         // kube runs a reconcile as a task of its own: the fence of the loop does not reach it in time.
-        let outcome = match self.fence.guard(tokio::time::timeout(DEADLINE, work)).await {
+        let span = tracing::info_span!(
+            "reconcile",
+            controller = R::NAME,
+            namespace = key.namespace.as_deref().unwrap_or_default(),
+            name = key.name
+        );
+        let timed = tokio::time::timeout(DEADLINE, work).instrument(span);
+        let outcome = match self.fence.guard(timed).await {
             Err(fenced) => Err(Failure::Fenced(fenced)),
             Ok(Err(_)) => Err(Failure::Deadline),
             Ok(Ok(Err(_))) => Err(Failure::Panicked),

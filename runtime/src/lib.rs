@@ -1,5 +1,5 @@
 //! What kube-rs lacks and every role needs: a supervised process ([`role`], [`heartbeat`]), logs and metrics
-//! ([`telemetry`], [`metrics`]), one leader among replicas ([`election`]), a counted
+//! and traces ([`telemetry`], [`metrics`], [`trace`]), one leader among replicas ([`election`]), a counted
 //! way to the API server ([`client`]), guarded and pruned watches that several controllers share ([`watch`]),
 //! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
 //! conditions and status written only when they change meaning ([`conditions`], [`status`]), and events ([`events`]).
@@ -16,4 +16,5 @@ pub mod metrics;
 pub mod role;
 pub mod status;
 pub mod telemetry;
+pub mod trace;
 pub mod watch;

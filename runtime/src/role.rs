@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::heartbeat::Heartbeats;
 use crate::metrics::Metrics;
 use crate::telemetry::{self, TelemetryError};
+use crate::trace::{self, Traces};
 
 /// How long tasks may take to end after SIGTERM before the process ends without them.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -36,6 +38,9 @@ pub struct RoleArgs {
     /// error, warn, info, debug or trace, or module=level pairs.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
+    /// Collector of traces that speaks OTLP over HTTP, such as http://collector:4318; none: nothing is sent.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// Namespace of the release.
     #[arg(long, env = "POD_NAMESPACE", default_value = "marsad-system")]
     pub pod_namespace: String,
@@ -105,6 +110,7 @@ pub struct Role {
     listen: SocketAddr,
     metrics_listen: SocketAddr,
     tasks: JoinSet<TaskEnd>,
+    traces: Traces,
 }
 
 impl Role {
@@ -113,7 +119,8 @@ impl Role {
     /// # Errors
     /// When the log level can't be read or signals can't be watched.
     pub fn start(name: &'static str, args: &RoleArgs) -> Result<Self, RoleError> {
-        telemetry::init(&args.log_level)?;
+        let endpoint = args.otlp_endpoint.as_deref().filter(|given| !given.is_empty());
+        let traces = telemetry::init(name, &args.log_level, endpoint)?;
         let shutdown = CancellationToken::new();
         let mut term = signal(SignalKind::terminate()).map_err(RoleError::Signal)?;
         let mut int = signal(SignalKind::interrupt()).map_err(RoleError::Signal)?;
@@ -132,6 +139,7 @@ impl Role {
             listen: args.listen,
             metrics_listen: args.metrics_listen,
             tasks: JoinSet::new(),
+            traces,
         })
     }
 
@@ -181,7 +189,7 @@ impl Role {
         let metrics = listen(self.metrics_listen, "MARSAD_METRICS_LISTEN").await?;
         let metrics_router = self.metrics.router();
         for (name, listener, router) in [
-            ("http", main, routes.merge(probes)),
+            ("http", main, routes.layer(from_fn(trace::request)).merge(probes)),
             ("metrics", metrics, metrics_router),
         ] {
             let stop = self.shutdown.clone().cancelled_owned();
@@ -217,6 +225,9 @@ impl Role {
         if drained.await.is_err() {
             tracing::warn!(still_running = self.tasks.len(), "stop_deadline_passed");
         }
+        let traces = self.traces.clone();
+        // It waits for its own thread.
+        let _ = tokio::task::spawn_blocking(move || traces.end()).await;
         verdict
     }
 }
@@ -292,6 +303,7 @@ mod tests {
             listen: any,
             metrics_listen: any,
             tasks: JoinSet::new(),
+            traces: Traces::new("test", None).unwrap(),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Logs: one JSON object a line on stdout, in the shape of requirements 1.1-C
-//! (`timestamp`, `level`, `event`, then the fields of the call).
+//! (`timestamp`, `level`, `event`, `trace_id`, then the fields of the call).
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -7,10 +7,14 @@ use std::io::IsTerminal;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::trace::{self, Traces};
 
 /// The filter given is not one that `tracing` can read.
 #[derive(Debug, thiserror::Error)]
@@ -26,29 +30,50 @@ pub enum TelemetryError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// `--otlp-endpoint` (`OTEL_EXPORTER_OTLP_ENDPOINT`) can't be used.
+    #[error(
+        "spans can't be sent to {given:?}: {source}; give the collector's address, such as http://collector:4318"
+    )]
+    Endpoint {
+        /// What was given.
+        given: String,
+        /// Why it was refused.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Something else in the process installed a subscriber first.
     #[error("logging is already set up in this process")]
     AlreadySet,
 }
 
-/// Starts logging for the whole process. JSON unless stdout is a terminal.
+/// Starts logging and tracing for the whole process, which plays `role`. Lines are JSON unless stdout is a terminal; spans go to the
+/// collector at `otlp`, if one is given.
 ///
 /// # Errors
-/// When `level` can't be read, or logging is set up already.
-pub fn init(level: &str) -> Result<(), TelemetryError> {
+/// When `level` or `otlp` can't be read, or logging is set up already.
+pub fn init(role: &'static str, level: &str, otlp: Option<&str>) -> Result<Traces, TelemetryError> {
     let filter = EnvFilter::try_new(level).map_err(|source| TelemetryError::Filter {
         given: level.to_owned(),
         source,
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stdout);
-    let done = if std::io::stdout().is_terminal() {
-        builder.try_init()
+    let traces = Traces::new(role, otlp).map_err(|source| TelemetryError::Endpoint {
+        given: otlp.unwrap_or_default().to_owned(),
+        source: Box::new(source),
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);
+    let lines = if std::io::stdout().is_terminal() {
+        lines.boxed()
     } else {
-        builder.event_format(JsonLine).try_init()
+        lines.event_format(JsonLine).boxed()
     };
-    done.map_err(|_| TelemetryError::AlreadySet)
+    // A line is written within its span: the layer of spans comes first.
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(tracing_opentelemetry::layer().with_tracer(traces.tracer()))
+        .with(lines)
+        .try_init()
+        .map_err(|_| TelemetryError::AlreadySet)?;
+    Ok(traces)
 }
 
 /// Formats an event as one JSON line. The message is the field `event`: a stable phrase, with
@@ -81,6 +106,9 @@ where
             "target".into(),
             Value::String(event.metadata().target().to_owned()),
         );
+        if let Some(id) = trace::id() {
+            line.insert("trace_id".into(), Value::String(id));
+        }
         event.record(&mut Fields(&mut line));
         writeln!(writer, "{}", Value::Object(line))
     }
@@ -156,15 +184,26 @@ mod tests {
     fn r1_1_30_a_line_is_one_json_object_with_event_and_fields() {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt()
+        let traces = Traces::new("test", None).unwrap();
+        let lines = tracing_subscriber::fmt::layer()
             .event_format(JsonLine)
-            .with_writer(move || writer.clone())
-            .finish();
+            .with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry()
+            .with(tracing_opentelemetry::layer().with_tracer(traces.tracer()))
+            .with(lines);
         tracing::subscriber::with_default(subscriber, || {
+            let reconcile = tracing::info_span!("reconcile");
+            let _entered = reconcile.enter();
             tracing::warn!(camera_id = "c1", latency_ms = 7_u64, "stream_connected");
+            drop(_entered);
+            tracing::warn!("outside");
         });
         let bytes = sink.0.lock().unwrap().clone();
-        let line: Value = serde_json::from_slice(&bytes).unwrap();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let line: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
+        let outside: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
+        assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+        assert!(outside.get("trace_id").is_none(), "{outside}");
         assert_eq!(line["level"], "warn");
         assert_eq!(line["event"], "stream_connected");
         assert_eq!(line["camera_id"], "c1");
@@ -174,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_bad_level_names_what_was_given() {
-        let error = init("marsad=loud").unwrap_err();
+        let error = init("test", "marsad=loud", None).unwrap_err();
         assert!(error.to_string().contains("marsad=loud"), "{error}");
     }
 }

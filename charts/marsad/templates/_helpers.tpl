@@ -85,6 +85,10 @@ securityContext:
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: LOG_LEVEL
   value: {{ .Values.logLevel }}
+{{- with .Values.tracing.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* Ports and probes of every role: /health says that the process lives, /ready that it may take work. */}}

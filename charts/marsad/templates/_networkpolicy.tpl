@@ -44,6 +44,13 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{- define "marsad.np.traces" -}}
+{{- with .Values.tracing.otlpEndpoint }}
+# The collector of traces.
+- ports: [{port: {{ regexFind "[0-9]+/?$" . | trimSuffix "/" | int }}}]
+{{- end }}
+{{- end -}}
+
 {{- define "marsad.np.livekit" -}}
 # LiveKit's signalling; with HostNetwork it has a node's address and no pod selector finds it.
 - ports: [{port: 7880}]

@@ -123,6 +123,7 @@ pub(crate) async fn streams(
     parts.headers.insert(header::AUTHORIZATION, bearer);
     parts.headers.remove(header::COOKIE);
     parts.headers.remove(CSRF_HEADER);
+    marsad_runtime::trace::inject(&mut parts.headers);
     // A tunnel has no place here.
     parts.headers.remove(header::UPGRADE);
 

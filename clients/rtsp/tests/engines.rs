@@ -214,8 +214,8 @@ async fn r1_1_11_where_no_key_frame_comes_it_is_said() {
         diagnose(&url, None, PATIENT).await.ok()
     })
     .await;
-    assert_eq!(
-        key_frame(&url, None, Duration::from_secs(3)).await,
-        Err(Failure::NoFrames)
-    );
+    // The first one may still be on its way; the next is a minute off.
+    let _first = key_frame(&url, None, Duration::from_secs(3)).await;
+    let next = key_frame(&url, None, Duration::from_secs(3)).await;
+    assert_eq!(next.map(|frame| frame.slices.len()), Err(Failure::NoFrames));
 }

@@ -5,6 +5,7 @@
 //   CAMERAS (12)         how many cameras there are
 //   LIVEKIT_URL          ws:// address of a LiveKit started with `--dev` (key devkey, secret secret); without it
 //                        reservations answer 503 LiveKitUnavailable
+//   STILL                an MP4 of one frame: the last picture of every camera, three minutes old
 //   SHARED_ROOM          the one room of all cameras; without it each has its own
 //
 // Serves dist/ too, when it was built. /mock/publisher is a page that publishes a moving picture for each camera that
@@ -132,6 +133,13 @@ function broadcast(message) {
   }
 }
 
+const STILL_ROUTE = /^GET \/api\/v1\/cameras\/[^/]+\/still$/;
+
+async function still() {
+  if (!process.env.STILL) return problem(404, 'StillNotAvailable');
+  return { status: 200, raw: await readFile(process.env.STILL), type: 'video/mp4', headers: { Age: '181' } };
+}
+
 async function answer(request) {
   const { pathname } = new URL(request.url, 'http://mock');
   const route = `${request.method} ${pathname}`;
@@ -139,11 +147,12 @@ async function answer(request) {
   for await (const chunk of request) text += chunk;
   const body = text === '' ? {} : JSON.parse(text);
   if (open[route]) return open[route](body);
-  if (signedIn[route]) {
+  const handler = signedIn[route] ?? (STILL_ROUTE.test(route) ? still : undefined);
+  if (handler) {
     const session = /marsad_session=([^;]*)/.exec(request.headers.cookie ?? '')?.[1];
     if (!sessions.has(session)) return problem(401, 'Unauthorized');
     if (request.method !== 'GET' && request.headers['x-marsad-request'] !== '1') return problem(403, 'MissingHeader');
-    return signedIn[route](body, session);
+    return handler(body, session);
   }
   return file(pathname);
 }

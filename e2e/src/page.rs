@@ -11,7 +11,9 @@ use crate::cluster::Cluster;
 use crate::{barcode, wait};
 
 /// Frames as the page shows them: brightness of the 40 cells of each, and when it was shown.
-const FRAMES: &str = include_str!("frames.js");
+const FRAMES: &str = concat!(include_str!("cells.js"), include_str!("frames.js"));
+/// The last picture that a tile shows, in the same way.
+const STILL: &str = concat!(include_str!("cells.js"), include_str!("still.js"));
 
 /// The page of a cluster, signed in.
 pub struct Page {
@@ -43,6 +45,17 @@ pub struct Tile {
     pub state: String,
     /// A reason of the catalogue.
     pub reason: Option<String>,
+}
+
+/// The last picture of a camera, as its tile shows it.
+#[derive(Debug, Clone)]
+pub struct Still {
+    /// The clock in it; none when it can't be read.
+    pub clock: Option<u32>,
+    /// Width in pixels.
+    pub width: u64,
+    /// What the tile says over it.
+    pub text: String,
 }
 
 /// Now, as the clock in a picture is read: epoch milliseconds.
@@ -215,6 +228,23 @@ impl Page {
         .await
     }
 
+    /// The last picture in the camera's tile; none while none is shown.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub async fn still(&self, camera_id: &str) -> Result<Option<Still>> {
+        let found = self.browser.run(STILL, vec![json!(camera_id)]).await?;
+        Ok(found
+            .get("width")
+            .and_then(Value::as_u64)
+            .zip(cells(&found))
+            .map(|(width, cells)| Still {
+                clock: barcode::decode(&cells),
+                width,
+                text: text(&found, "text").unwrap_or_default().to_owned(),
+            }))
+    }
+
     /// What the page says, in words.
     ///
     /// # Errors
@@ -232,15 +262,14 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 
+fn cells(value: &Value) -> Option<Vec<f64>> {
+    let cells = value.get("cells")?.as_array()?;
+    Some(cells.iter().filter_map(Value::as_f64).collect())
+}
+
 fn frame(value: &Value) -> Option<Frame> {
-    let cells: Vec<f64> = value
-        .get("cells")?
-        .as_array()?
-        .iter()
-        .filter_map(Value::as_f64)
-        .collect();
     Some(Frame {
-        clock: barcode::decode(&cells),
+        clock: barcode::decode(&cells(value)?),
         shown: value.get("shown")?.as_u64()?,
         width: value.get("width")?.as_u64()?,
     })

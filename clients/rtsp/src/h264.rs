@@ -34,6 +34,19 @@ pub(crate) fn has_b_slice(picture: &[u8]) -> bool {
     nals(picture).any(is_b_slice)
 }
 
+/// The slices of an IDR picture, each after its length in four bytes: what a decoder needs besides the parameter sets. None of
+/// another picture, or of one whose beginning is missing.
+pub(crate) fn idr_slices(picture: &[u8]) -> Option<Vec<u8>> {
+    let slices = || nals(picture).filter(|nal| nal.first().is_some_and(|header| header & 0x1f == 5));
+    // The address of the first macroblock, an Exp-Golomb code: zero is a single bit.
+    let begins = slices().next()?.get(1)? & 0x80 != 0;
+    let all = slices().flat_map(|nal| {
+        let length = u32::try_from(nal.len()).unwrap_or_default();
+        length.to_be_bytes().into_iter().chain(nal.iter().copied())
+    });
+    begins.then(|| all.collect())
+}
+
 fn nals(mut picture: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = picture.split_first_chunk::<4>()?;
@@ -95,6 +108,20 @@ mod tests {
             );
         }
         assert!(has_b_slice(&picture(&[vec![0x09, 0xf0], slice(0x01, 6)])));
+    }
+
+    #[test]
+    fn r1_1_11_of_a_key_frame_its_slices_are_kept() {
+        let (delimiter, parameters, supplement) = (vec![0x09, 0xf0], vec![0x67, 1, 2], vec![0x06, 5]);
+        let (first, second) = (slice(0x65, 7), slice(0x65, 2));
+        let whole = picture(&[delimiter, parameters, supplement, first.clone(), second.clone()]);
+        assert_eq!(idr_slices(&whole), Some(picture(&[first, second.clone()])));
+        assert_eq!(idr_slices(&picture(&[slice(0x41, 5)])), None);
+        assert_eq!(idr_slices(&[0, 0, 0, 9, 0x65]), None);
+        // Its first macroblock is the one after the first: the slice before it was missed.
+        let mut later = second;
+        later[1] = 0b0100_0000;
+        assert_eq!(idr_slices(&picture(&[later])), None);
     }
 
     #[test]

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use retina::client::{PlayOptions, Session, SessionOptions, SetupOptions, TeardownPolicy};
-use retina::codec::{
-    CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
-};
+use retina::codec::{CodecItem, VideoFrame, VideoParameters, VideoParametersCodec};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use crate::h264::{self, Sequence};
 use crate::look::{Frame, Look};
+use crate::session::{self, failure, parameters};
 use crate::{Credentials, Failure, Inspection};
 
 /// Reads the stream at `url` (`rtsp`, over TCP) until one whole group of pictures was seen, or that it has B-frames; at most
@@ -27,23 +24,8 @@ pub async fn inspect(
     longest: Duration,
 ) -> Result<Inspection, Failure> {
     let until = Instant::now() + longest;
-    let url = Url::parse(url).map_err(|error| Failure::Url {
-        why: error.to_string(),
-    })?;
-    let options = SessionOptions::default()
-        .creds(credentials.map(|credentials| retina::client::Credentials {
-            username: credentials.username().to_owned(),
-            password: credentials.password().to_owned(),
-        }))
-        .user_agent("marsad".to_owned())
-        // Closing the connection ends the session at MediaMTX.
-        .teardown(TeardownPolicy::Never);
-    let mut session = within(until, Session::describe(url, options)).await?;
-    let video = session
-        .streams()
-        .iter()
-        .position(|stream| stream.media() == "video")
-        .ok_or(Failure::NoVideo)?;
+    let session = session::describe(url, credentials, until).await?;
+    let video = session::video(&session)?;
     let stream = session.streams().get(video).ok_or(Failure::NoVideo)?;
     let codec = stream.encoding_name().to_ascii_uppercase();
     if codec != "H264" {
@@ -56,10 +38,7 @@ pub async fn inspect(
             ..Inspection::default()
         });
     }
-    let setup = SetupOptions::default().frame_format(FrameFormat::MP4);
-    within(until, session.setup(video, setup)).await?;
-    let playing = within(until, session.play(PlayOptions::default())).await?;
-    let mut frames = playing.demuxed().map_err(|error| failure(&error))?;
+    let mut frames = session::play(session, video, until).await?;
 
     let mut look = Look::default();
     let mut known = frames.streams().get(video).and_then(Known::of);
@@ -108,13 +87,6 @@ impl Known {
     }
 }
 
-fn parameters(stream: &retina::client::Stream) -> Option<&VideoParameters> {
-    match stream.parameters()? {
-        ParametersRef::Video(parameters) => Some(parameters),
-        _ => None,
-    }
-}
-
 fn seen(frame: &VideoFrame) -> Frame {
     let ticks = u128::try_from(frame.timestamp().elapsed()).unwrap_or_default();
     let nanoseconds = ticks * 1_000_000_000 / u128::from(frame.timestamp().clock_rate().get());
@@ -122,26 +94,5 @@ fn seen(frame: &VideoFrame) -> Frame {
         shown: Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)),
         key: frame.is_random_access_point(),
         b_slice: h264::has_b_slice(frame.data()),
-    }
-}
-
-async fn within<T>(
-    until: Instant,
-    step: impl Future<Output = Result<T, retina::Error>>,
-) -> Result<T, Failure> {
-    timeout_at(until, step)
-        .await
-        .map_err(|_| Failure::Timeout)?
-        .map_err(|error| failure(&error))
-}
-
-/// retina tells the status and hides the rest; beneath its first line are addresses and ports that differ each time.
-fn failure(error: &retina::Error) -> Failure {
-    match error.status_code() {
-        // A bad description comes with the status of the answer that it was in.
-        Some(code) if code >= 300 => Failure::status(code),
-        _ => Failure::Protocol {
-            why: error.to_string().lines().next().unwrap_or_default().to_owned(),
-        },
     }
 }

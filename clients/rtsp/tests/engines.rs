@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use engines::{Camera, MediaMtx, Video, until};
 use marsad_mediamtx::{PathConf, RtspTransport};
-use marsad_rtsp::{Credentials, Failure, Inspection, diagnose, inspect};
+use marsad_rtsp::{Credentials, Failure, Inspection, diagnose, inspect, key_frame};
 
 const PATIENT: Duration = Duration::from_secs(20);
 const PATH: &str = "police/szr-12/main";
@@ -168,4 +168,54 @@ async fn a_real_camera_says_what_is_wrong() {
         (diagnose(&sound, None, PATIENT).await == Err(Failure::UnsupportedCodec { codec })).then_some(())
     })
     .await;
+}
+
+/// Type of a NAL.
+fn kind(nal: &[u8]) -> u8 {
+    nal[0] & 0x1f
+}
+
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn r1_1_11_a_key_frame_is_read_from_the_shard() {
+    let (_camera, server, reader) = pulled(Video::WithSound).await;
+    let url = server.rtsp(PATH);
+    let begun = Instant::now();
+    let frame = key_frame(&url, Some(&reader), PATIENT).await.unwrap();
+    println!(
+        "a key frame of {} bytes in {:?}",
+        frame.slices.len(),
+        begun.elapsed()
+    );
+    assert_eq!((kind(&frame.sps), kind(&frame.pps)), (7, 8));
+    assert_eq!((frame.width, frame.height), (320, 180));
+    let mut slices = &frame.slices[..];
+    while !slices.is_empty() {
+        let (length, rest) = slices.split_first_chunk().unwrap();
+        let (slice, rest) = rest.split_at(u32::from_be_bytes(*length).try_into().unwrap());
+        assert_eq!(kind(slice), 5);
+        slices = rest;
+    }
+    assert_eq!(key_frame(&url, None, PATIENT).await, Err(Failure::Unauthorized));
+}
+
+#[tokio::test]
+#[ignore = "needs the engines: cargo xtask test runs it"]
+async fn r1_1_11_where_no_key_frame_comes_it_is_said() {
+    let (_camera, server, reader) = pulled(Video::Hevc).await;
+    let codec = "H265".to_owned();
+    assert_eq!(
+        key_frame(&server.rtsp(PATH), Some(&reader), PATIENT).await,
+        Err(Failure::UnsupportedCodec { codec })
+    );
+    let camera = Camera::sending(Video::LongGop).await;
+    let url = camera.rtsp("cam");
+    until("the camera to send", || async {
+        diagnose(&url, None, PATIENT).await.ok()
+    })
+    .await;
+    // The first one may still be on its way; the next is a minute off.
+    let _first = key_frame(&url, None, Duration::from_secs(3)).await;
+    let next = key_frame(&url, None, Duration::from_secs(3)).await;
+    assert_eq!(next.map(|frame| frame.slices.len()), Err(Failure::NoFrames));
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use marsad_crds::labels::{PASSWORD_KEY, READER_PASSWORD_KEY, READER_USERNAME_KEY, USERNAME_KEY};
 use sha2::{Digest, Sha256};
 
 use super::build::child_name;
@@ -45,8 +46,8 @@ impl PoolCredentials {
                 .filter(|text| !text.is_empty())
         };
         Some(Self {
-            api: marsad_mediamtx::Credentials::new(text("username")?, text("password")?),
-            reader: marsad_mediamtx::Credentials::new(text("reader-username")?, text("reader-password")?),
+            api: marsad_mediamtx::Credentials::new(text(USERNAME_KEY)?, text(PASSWORD_KEY)?),
+            reader: marsad_mediamtx::Credentials::new(text(READER_USERNAME_KEY)?, text(READER_PASSWORD_KEY)?),
         })
     }
 }
@@ -75,10 +76,10 @@ pub(crate) fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret,
     let mut labels = crate::labels::of("mediamtx");
     labels.insert(POOL_LABEL.to_owned(), pool.name.clone());
     let data: BTreeMap<String, ByteString> = [
-        ("username", credentials.api.username()),
-        ("password", credentials.api.password()),
-        ("reader-username", credentials.reader.username()),
-        ("reader-password", credentials.reader.password()),
+        (USERNAME_KEY, credentials.api.username()),
+        (PASSWORD_KEY, credentials.api.password()),
+        (READER_USERNAME_KEY, credentials.reader.username()),
+        (READER_PASSWORD_KEY, credentials.reader.password()),
         (CONFIG_FILE, config.as_str()),
     ]
     .into_iter()

@@ -42,6 +42,18 @@ describe('the api client', () => {
     await expect(api.reserve('c', 'x')).rejects.toMatchObject({ status: 502, code: '', retryAfterSeconds: 7 });
   });
 
+  it('gives the last picture with its age, or none (R1.1-11)', async () => {
+    const picture = new Response(new Uint8Array([0, 1, 2]), { headers: { Age: '181', 'Content-Type': 'video/mp4' } });
+    const fetch = vi.fn<typeof globalThis.fetch>(() => Promise.resolve(picture));
+    const api = createApi({ fetch, onUnauthorized: () => {} });
+    const frame = await api.lastFrame('a/b');
+    expect(fetch.mock.calls[0]![0]).toBe('/api/v1/cameras/a%2Fb/still');
+    expect(frame).toMatchObject({ ageSeconds: 181, picture: { size: 3, type: 'video/mp4' } });
+    expect(await answering(404, { code: 'StillNotAvailable' }).api.lastFrame('c')).toBeNull();
+    expect(await answering(409, { code: 'LiveOff' }).api.lastFrame('c')).toBeNull();
+    await expect(answering(503).api.lastFrame('c')).rejects.toThrow(ApiError);
+  });
+
   it('says when the session has ended, but not when signing in fails', async () => {
     const ended = answering(401);
     await expect(ended.api.cameras()).rejects.toThrow(ApiError);

@@ -1,5 +1,5 @@
-import { NetworkError, problemOf } from './problem';
-import type { CameraView, Grant, User, WsTicket } from './types';
+import { ApiError, NetworkError, problemOf } from './problem';
+import type { CameraView, Grant, LastFrame, User, WsTicket } from './types';
 
 export interface LiveApi {
   reserve(cameraId: string, clientId: string): Promise<Grant>;
@@ -14,6 +14,8 @@ export interface Api extends LiveApi {
   me(): Promise<User>;
   wsTicket(): Promise<WsTicket>;
   cameras(): Promise<CameraView[]>;
+  /** Null when there is none, or none that may be seen. */
+  lastFrame(cameraId: string): Promise<LastFrame | null>;
 }
 
 interface Options {
@@ -79,6 +81,15 @@ export function createApi({ fetch, onUnauthorized }: Options): Api {
     wsTicket: () => json<WsTicket>(call('POST', '/api/v1/auth/ws-ticket')),
     async cameras() {
       return (await json<{ items: CameraView[] }>(call('GET', '/api/v1/cameras'))).items;
+    },
+    async lastFrame(cameraId) {
+      try {
+        const answer = await call('GET', `/api/v1/cameras/${encodeURIComponent(cameraId)}/still`);
+        return { picture: await answer.blob(), ageSeconds: Number(answer.headers.get('Age') ?? 0) };
+      } catch (error) {
+        if (error instanceof ApiError && (error.status === 404 || error.status === 409)) return null;
+        throw error;
+      }
     },
     reserve: (cameraId, clientId) =>
       json<Grant>(call('POST', '/api/v1/stream/live', { camera_id: cameraId, client_id: clientId })),

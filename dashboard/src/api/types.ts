@@ -45,6 +45,14 @@ export interface Grant {
   lease: { ttl_seconds: number; heartbeat_interval_seconds: number };
 }
 
+/** A camera's last picture, as `streams` keeps it. */
+export interface LastFrame {
+  /** An MP4 of one frame. */
+  picture: Blob;
+  /** How old it was when it was sent. */
+  ageSeconds: number;
+}
+
 export interface WsTicket {
   ticket: string;
   expires_at: string;

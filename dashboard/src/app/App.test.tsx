@@ -28,9 +28,14 @@ class FakeServer {
     'DELETE /api/v1/stream/live': [204],
   };
 
+  /** Age in seconds of the last picture of a camera. */
+  stills: Record<string, number> = {};
+
   readonly fetch: typeof fetch = (input, init) => {
     const route = `${init?.method} ${input as string}`;
     this.requests.push(route);
+    const age = this.stills[/^GET \/api\/v1\/cameras\/(.*)\/still$/.exec(route)?.[1] ?? ''];
+    if (age !== undefined) return Promise.resolve(new Response(new Blob(['mp4']), { headers: { Age: String(age) } }));
     const [status, body] = this.answers[route] ?? [404];
     return Promise.resolve(new Response(body === undefined ? null : JSON.stringify(body), { status }));
   };
@@ -84,6 +89,14 @@ async function choose(id: string) {
   const row = document.querySelector(`[data-testid=camera-row][data-camera-id=${id}]`)!;
   await act(async () => {
     fireEvent.click(within(row as HTMLElement).getByRole('button'));
+    await flush();
+  });
+}
+
+/** Lets time pass; `performance.now()` goes with it. */
+async function pass(milliseconds: number) {
+  await act(async () => {
+    await vi.advanceTimersByTimeAsync(milliseconds);
     await flush();
   });
 }
@@ -161,6 +174,43 @@ describe('the wall', () => {
       await flush();
     });
     expect(tiles()).toHaveLength(0);
+  });
+
+  it('shows a dead camera’s last picture and how old it is, in both languages (R1.1-11)', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
+    try {
+      server.stills['id-a'] = 181;
+      await open('ar');
+      await signIn();
+      await push(camera('a', { state: 'offline', online: { status: 'False', reason: 'ConnectionRefused' } }));
+      await choose('id-a');
+      await pass(0);
+      const still = within(tiles()[0]!).getByTestId<HTMLVideoElement>('tile-still');
+      expect(still.src).toMatch(/^blob:/);
+      expect(tiles()[0]!.textContent).toContain('آخر صورة قبل ٣ دقائق');
+      expect(tiles()[0]!.textContent).toContain('الكاميرا ترفض الاتصال');
+      // The age goes on without asking again.
+      await pass(60_000);
+      expect(tiles()[0]!.textContent).toContain('آخر صورة قبل ٤ دقائق');
+      expect(server.requests.filter((route) => route.endsWith('/still'))).toHaveLength(1);
+      await act(async () => {
+        fireEvent.click(screen.getByText('English'));
+        await flush();
+      });
+      expect(tiles()[0]!.textContent).toMatch(/Last picture 4 min\.? ago/);
+      expect(within(tiles()[0]!).getByTestId('tile-still')).toBe(still);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('shows no picture where the server has none', async () => {
+    await open('en');
+    await signIn();
+    await push(camera('a', { state: 'offline', online: { status: 'False', reason: 'ConnectionRefused' } }));
+    await choose('id-a');
+    expect(within(tiles()[0]!).queryByTestId('tile-still')).toBeNull();
+    expect(tiles()[0]!.textContent).not.toContain('Last picture');
   });
 
   it('follows the news of a camera', async () => {

@@ -18,6 +18,8 @@ export interface Services {
   wall: WallStore;
   notices: NoticeStore;
   sessions: Sessions;
+  /** What the server kept of a camera's picture. */
+  lastFrame: Api['lastFrame'];
 }
 
 export interface Outside {
@@ -93,7 +95,15 @@ export function createServices(outside: Outside): Services {
     sessions.watchAgain();
   });
 
-  return { auth, cameras, filter: createFilterStore(), wall, notices: createNoticeStore(), sessions };
+  return {
+    auth,
+    cameras,
+    filter: createFilterStore(),
+    wall,
+    notices: createNoticeStore(),
+    sessions,
+    lastFrame: (cameraId) => api.lastFrame(cameraId),
+  };
 }
 
 /** Not `randomUUID`, which browsers keep from pages on plain http. */

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import ar from './ar.json';
 import en from './en.json';
 import { startI18n, switchLanguage } from './i18n';
-import { formatNumber, storedLanguage } from './language';
+import { formatAge, formatNumber, storedLanguage } from './language';
 import { isKnownReason, reasonText } from './reason-text';
 
 interface Tree {
@@ -101,6 +101,14 @@ describe('the language of the page', () => {
     ]);
     const inEnglish = startI18n('en').t;
     expect([1, 12].map((count) => inEnglish('cameras.shown', { count }))).toEqual(['1 camera', '12 cameras']);
+  });
+
+  it('says how long ago something was (R1.1-11)', () => {
+    expect([0, 1, 2, 3, 11].map((minutes) => formatAge(minutes, 'minute', 'ar'))).toEqual([
+      'قبل ٠ دقيقة', 'قبل دقيقة واحدة', 'قبل دقيقتين', 'قبل ٣ دقائق', 'قبل ١١ دقيقة',
+    ]);
+    expect(formatAge(3, 'minute', 'en')).toMatch(/^3 min\.? ago$/);
+    expect(startI18n('ar').t('tile.lastPicture', { age: formatAge(3, 'minute', 'ar') })).toBe('آخر صورة قبل ٣ دقائق');
   });
 
   it('names a reason that it does not know by its code', () => {

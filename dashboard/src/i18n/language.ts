@@ -38,6 +38,17 @@ const NUMBERS: Record<Language, Intl.NumberFormat> = {
   en: new Intl.NumberFormat('en'),
 };
 
+const AGES: Record<Language, Intl.RelativeTimeFormat> = {
+  // Arabic has no short forms that people know.
+  ar: new Intl.RelativeTimeFormat('ar-AE-u-nu-arab', { numeric: 'always' }),
+  en: new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'short' }),
+};
+
+/** How long ago, in words: `قبل ٣ دقائق`. */
+export function formatAge(value: number, unit: 'second' | 'minute' | 'hour' | 'day', language: Language): string {
+  return AGES[language].format(-value, unit);
+}
+
 export function formatNumber(value: number, language: Language): string {
   return NUMBERS[language].format(value);
 }

@@ -6,9 +6,12 @@ import { useServices } from '../app/context';
 import { displayName } from '../cameras/names';
 import { useLanguage } from '../i18n/use-language';
 import type { LiveSession } from '../live/live-session';
+import { shownPicture } from './last-frame';
 import { TileBar } from './TileBar';
 import { TileMessage } from './TileMessage';
+import { TileStill } from './TileStill';
 import { TileVideo } from './TileVideo';
+import { useLastFrame } from './use-last-frame';
 import styles from './Tile.module.css';
 
 interface Props {
@@ -31,6 +34,9 @@ function SessionTile({ cameraId, maximised, hidden, onRemove, session }: Props &
   const camera = useStore(cameras, (state) => state.cameras.get(cameraId));
   const { state, reason, source, pictureStoppedAt } = useStore(session.view);
   const tile = usePointedOut(cameraId);
+  const online = camera?.state === 'online';
+  const kept = useLastFrame(cameraId, { state, pictureStoppedAt, online });
+  const last = shownPicture(state, pictureStoppedAt, kept);
 
   const name = camera ? displayName(camera, language) : t('tile.unknownCamera');
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
@@ -66,7 +72,8 @@ function SessionTile({ cameraId, maximised, hidden, onRemove, session }: Props &
       />
       <div className={styles.picture}>
         <TileVideo session={session} source={source} live={state === 'live'} label={t('tile.video', { name })} />
-        <TileMessage state={state} reason={reason} pictureStoppedAt={pictureStoppedAt} name={name} />
+        {last.still !== null && <TileStill picture={last.still} label={t('tile.still', { name })} />}
+        <TileMessage state={state} reason={reason} pictureTakenAt={last.takenAt} name={name} />
       </div>
     </article>
   );

@@ -9,12 +9,13 @@ import styles from './TileMessage.module.css';
 interface Props {
   state: TileState;
   reason: string | null;
-  pictureStoppedAt: number | null;
+  /** `performance.now()` of the picture below; null when there is none. */
+  pictureTakenAt: number | null;
   name: string;
 }
 
 /** Over a picture that is not live: what is being waited for, or why there is none. */
-export function TileMessage({ state, reason, pictureStoppedAt, name }: Props) {
+export function TileMessage({ state, reason, pictureTakenAt, name }: Props) {
   const { t } = useTranslation();
   const busy = state === 'connecting' || state === 'waiting';
   const text = reason === null ? t(`tile.state.${state}`) : reasonText(t, reason);
@@ -24,7 +25,7 @@ export function TileMessage({ state, reason, pictureStoppedAt, name }: Props) {
         <div className={styles.veil} data-state={state}>
           {busy ? <span className={styles.pulse} /> : <NoPictureIcon />}
           <p className={styles.text}>{text}</p>
-          {pictureStoppedAt !== null && <LastPicture stoppedAt={pictureStoppedAt} />}
+          {pictureTakenAt !== null && <LastPicture takenAt={pictureTakenAt} />}
           {reason !== null && (
             <bdi dir="ltr" className={styles.code}>
               {reason}

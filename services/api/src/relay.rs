@@ -105,7 +105,7 @@ fn proxy(
     )
 }
 
-/// `/api/v1/stream/*`: to `streams`, with the caller's token as bearer, whichever way it came.
+/// `/api/v1/stream/*` and a camera's last picture: to `streams`, with the caller's token as bearer, whichever way it came.
 pub(crate) async fn streams(
     State(api): State<Api>,
     signed_in: SignedIn,

@@ -201,6 +201,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/auth/ws-ticket", post(auth::ws_ticket))
         .route("/.well-known/jwks.json", get(auth::jwks))
         .route("/api/v1/cameras", get(cameras::routes::list))
+        .route("/api/v1/cameras/{id}/still", get(relay::streams))
         .route("/api/v1/stream/{*rest}", any(relay::streams))
         .route("/livekit/rtc", any(relay::livekit))
         .route("/livekit/rtc/{*rest}", any(relay::livekit))

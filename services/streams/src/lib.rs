@@ -2,7 +2,7 @@
 //! last one's end, after a linger, ends that (design.md §5).
 //!
 //! Pure: [`demand`] (who watches what), [`standing`] (what is to be done for a camera next), [`track_watch`] (is the
-//! picture there). Edges: [`publisher`], [`room`] and [`condition`] are seams, with MediaMTX, LiveKit and the API server
+//! picture there). [`stills`] keeps each camera's last picture. Edges: [`publisher`], [`room`] and [`condition`] are seams, with MediaMTX, LiveKit and the API server
 //! behind them; [`reconcile`] turns steps into calls; [`routes`] speaks HTTP.
 
 pub mod camera;
@@ -19,6 +19,7 @@ pub mod routes;
 pub mod shard_pods;
 pub mod shards;
 pub mod standing;
+pub mod stills;
 pub mod sweep;
 pub mod track_watch;
 
@@ -51,6 +52,8 @@ use crate::metrics::StreamsMetrics;
 use crate::publisher::forward::ForwardPublisher;
 use crate::reconcile::Reconciler;
 use crate::shards::Shards;
+use crate::stills::Stills;
+use crate::stills::metrics::StillsMetrics;
 
 /// Life of a lease (contracts.md 17); a page renews it every quarter of that.
 const LEASE_TTL: Duration = Duration::from_secs(60);
@@ -139,6 +142,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     for (name, task) in tasks(&reconciler, &shards) {
         role.supervise_until_stop(name, task);
     }
+    let stills = Stills::new(reconciler.cameras.clone(), StillsMetrics::new(&role.metrics));
+    role.supervise_until_stop("stills", stills::keeper::run(stills.clone(), Arc::new(shards)));
     let verifier = Verifier::remote(&args.jwks_url);
     role.supervise_until_stop(
         "readiness",
@@ -148,7 +153,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             role.readiness.clone(),
         ),
     );
-    role.serve(routes::router(Live::new(reconciler, LEASE_TTL), verifier))
+    let live = routes::router(Live::new(reconciler, LEASE_TTL), verifier.clone());
+    role.serve(live.merge(stills::routes::router(stills, verifier)))
         .await?;
     Ok(())
 }

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// No such lease of the caller.
     #[error("there is no such reservation: it ended or never was; reserve again")]
     ReservationUnknown,
+    /// The last picture of the camera is asked for, and there is none.
+    #[error("there is no picture of this camera yet: one is taken within a minute of its being online")]
+    StillNotAvailable,
     /// LiveKit is away.
     #[error("live view is not available at the moment: LiveKit does not answer; try again in a few seconds")]
     LiveKitUnavailable,
@@ -54,6 +57,7 @@ impl Refusal {
             Self::CameraOffline { .. } => "CameraOffline",
             Self::LiveOff => "LiveOff",
             Self::ReservationUnknown => "ReservationUnknown",
+            Self::StillNotAvailable => "StillNotAvailable",
             Self::LiveKitUnavailable => "LiveKitUnavailable",
             Self::NotReady => "NotReady",
         }
@@ -64,7 +68,9 @@ impl Refusal {
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::CameraNotFound | Self::ReservationUnknown => StatusCode::NOT_FOUND,
+            Self::CameraNotFound | Self::ReservationUnknown | Self::StillNotAvailable => {
+                StatusCode::NOT_FOUND
+            }
             Self::CameraOffline { .. } | Self::LiveOff => StatusCode::CONFLICT,
             Self::LiveKitUnavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -79,6 +85,7 @@ impl Refusal {
             Self::CameraOffline { .. } => "Camera offline",
             Self::LiveOff => "Live view off",
             Self::ReservationUnknown => "Reservation unknown",
+            Self::StillNotAvailable => "No last picture",
             Self::LiveKitUnavailable => "LiveKit unavailable",
             Self::NotReady => "Not ready",
         }
@@ -93,6 +100,9 @@ impl Refusal {
             Self::CameraOffline { reason, .. } => format!("الكاميرا غير متصلة ({reason})"),
             Self::LiveOff => "البث المباشر لهذه الكاميرا موقوف".to_owned(),
             Self::ReservationUnknown => "لا يوجد حجز بهذا المعرّف؛ انتهى أو لم يكن. احجز من جديد".to_owned(),
+            Self::StillNotAvailable => {
+                "لا توجد صورة لهذه الكاميرا بعد؛ تُلتقط صورة خلال دقيقة من اتصالها".to_owned()
+            }
             Self::LiveKitUnavailable => "البث المباشر غير متاح حالياً؛ حاول بعد ثوانٍ".to_owned(),
             Self::NotReady => "بدأت الخدمة للتو؛ حاول بعد ثوانٍ".to_owned(),
         }

@@ -150,11 +150,11 @@ async fn release(
     answer(outcome.await, &uri, &headers)
 }
 
-fn answer(outcome: Result<Response, Refusal>, uri: &OriginalUri, headers: &HeaderMap) -> Response {
+pub(crate) fn answer(outcome: Result<Response, Refusal>, uri: &OriginalUri, headers: &HeaderMap) -> Response {
     outcome.unwrap_or_else(|refusal| respond(&refusal, uri.path(), &request_id(headers)))
 }
 
-async fn caller(verifier: &Verifier, headers: &HeaderMap) -> Result<Claims, Refusal> {
+pub(crate) async fn caller(verifier: &Verifier, headers: &HeaderMap) -> Result<Claims, Refusal> {
     let token = bearer(headers)
         .ok_or_else(|| Refusal::Unauthorized("the request carries no bearer token".to_owned()))?;
     verifier.verify(token).await.map_err(|refused| match refused {

@@ -1,4 +1,4 @@
-//! Which pods are shards, and the password of their pool: from a watch of pods and the Secret `ingest-{pool}`.
+//! Which pods are shards, and the passwords of their pool: from a watch of pods and the Secret `ingest-{pool}`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,9 +12,10 @@ use marsad_crds::labels;
 use marsad_mediamtx::Credentials;
 use marsad_runtime::watch::Watch;
 
-use crate::shards::Shards;
+use crate::shards::{Rtsp, Shards};
 
 const API_PORT: u16 = 9997;
+const RTSP_PORT: u16 = 8554;
 /// A Secret that was not there, or a password that was refused, is read again this often.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -46,20 +47,29 @@ fn addresses<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<String, Addres
     .collect()
 }
 
-fn base(ip: &str) -> String {
+fn base(scheme: &str, ip: &str, port: u16) -> String {
     if ip.contains(':') {
-        format!("http://[{ip}]:{API_PORT}")
+        format!("{scheme}://[{ip}]:{port}")
     } else {
-        format!("http://{ip}:{API_PORT}")
+        format!("{scheme}://{ip}:{port}")
     }
 }
 
-fn credentials(secret: &Secret) -> Option<Credentials> {
+/// What a pool's Secret holds.
+#[derive(Debug, Clone)]
+struct Passwords {
+    api: Credentials,
+    /// Without it there are no last pictures; the rest works.
+    reader: Option<marsad_rtsp::Credentials>,
+}
+
+fn passwords(secret: &Secret) -> Option<Passwords> {
     let value = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
-    Some(Credentials::new(
-        value(labels::USERNAME_KEY)?,
-        value(labels::PASSWORD_KEY)?,
-    ))
+    let reader = value(labels::READER_USERNAME_KEY).zip(value(labels::READER_PASSWORD_KEY));
+    Some(Passwords {
+        api: Credentials::new(value(labels::USERNAME_KEY)?, value(labels::PASSWORD_KEY)?),
+        reader: reader.map(|(username, password)| marsad_rtsp::Credentials::new(username, password)),
+    })
 }
 
 /// Keeps `shards` true as long as the process runs.
@@ -110,12 +120,12 @@ async fn follow(
         }
         stays
     });
-    let mut pools: BTreeMap<String, Option<Credentials>> = BTreeMap::new();
+    let mut pools: BTreeMap<String, Option<Passwords>> = BTreeMap::new();
     for (name, address) in present {
         if known.get(&name) == Some(&address) && !shards.is_unauthorized(&name) {
             continue;
         }
-        let credentials = match pools.get(&address.pool) {
+        let passwords = match pools.get(&address.pool) {
             Some(read) => read.clone(),
             None => {
                 let read = read(secrets, &address.pool).await;
@@ -123,8 +133,14 @@ async fn follow(
                 read
             }
         };
-        let Some(credentials) = credentials else { continue };
-        match shards.put(&name, &base(&address.ip), credentials) {
+        let Some(Passwords { api, reader }) = passwords else {
+            continue;
+        };
+        let rtsp = reader.map(|reader| Rtsp {
+            base: base("rtsp", &address.ip, RTSP_PORT),
+            reader,
+        });
+        match shards.put(&name, &base("http", &address.ip, API_PORT), api, rtsp) {
             Ok(()) => {
                 tracing::info!(shard = name, pool = address.pool, "shard_found");
                 known.insert(name, address);
@@ -138,15 +154,19 @@ async fn follow(
     }
 }
 
-async fn read(secrets: &Api<Secret>, pool: &str) -> Option<Credentials> {
+async fn read(secrets: &Api<Secret>, pool: &str) -> Option<Passwords> {
     let name = format!("ingest-{pool}");
     match secrets.get_opt(&name).await {
         Ok(Some(secret)) => {
-            let credentials = credentials(&secret);
-            if credentials.is_none() {
-                tracing::warn!(secret = name, "secret_lacks_username_or_password");
+            let passwords = passwords(&secret);
+            match &passwords {
+                None => tracing::warn!(secret = name, "secret_lacks_username_or_password"),
+                Some(Passwords { reader: None, .. }) => {
+                    tracing::warn!(secret = name, "secret_lacks_reader");
+                }
+                Some(_) => {}
             }
-            credentials
+            passwords
         }
         Ok(None) => {
             tracing::debug!(secret = name, "secret_not_there_yet");
@@ -186,7 +206,24 @@ mod tests {
         let found = addresses(pods.iter());
         assert_eq!(found.keys().collect::<Vec<_>>(), ["ingest-default-0"]);
         assert_eq!(found["ingest-default-0"].pool, "default");
-        assert_eq!(base("10.1.0.4"), "http://10.1.0.4:9997");
-        assert_eq!(base("fd00::4"), "http://[fd00::4]:9997");
+        assert_eq!(base("http", "10.1.0.4", API_PORT), "http://10.1.0.4:9997");
+        assert_eq!(base("rtsp", "fd00::4", RTSP_PORT), "rtsp://[fd00::4]:8554");
+    }
+
+    #[test]
+    fn a_secret_without_a_reader_still_opens_the_api() {
+        let secret = |keys: &[&str]| Secret {
+            data: Some(
+                keys.iter()
+                    .map(|key| ((*key).to_owned(), k8s_openapi::ByteString(b"x".to_vec())))
+                    .collect(),
+            ),
+            ..Secret::default()
+        };
+        let (api, reader) = (["username", "password"], ["reader-username", "reader-password"]);
+        assert!(passwords(&secret(&reader)).is_none());
+        assert!(passwords(&secret(&api)).unwrap().reader.is_none());
+        let whole = passwords(&secret(&[api, reader].concat())).unwrap();
+        assert_eq!(whole.reader, Some(marsad_rtsp::Credentials::new("x", "x")));
     }
 }

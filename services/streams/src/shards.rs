@@ -1,6 +1,6 @@
 //! The shards: where each MediaMTX is, whether it answers, and which life of it this is. Every shard is asked for its
 //! start time once a second: a restart, which forgets all forwards, is seen within that, and the connection stays warm
-//! for the first viewer.
+//! for the first viewer. Last pictures are read from its RTSP server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +31,18 @@ pub struct Api {
     pub calls: Arc<Semaphore>,
 }
 
+/// A shard's RTSP server, for reading.
+#[derive(Debug, Clone)]
+pub struct Rtsp {
+    /// Such as `rtsp://10.1.2.3:8554`; a path follows.
+    pub base: String,
+    /// May read every path.
+    pub reader: marsad_rtsp::Credentials,
+}
+
 struct Entry {
     client: Client,
+    rtsp: Option<Rtsp>,
     calls: Arc<Semaphore>,
     epoch: Option<u64>,
     unauthorized: bool,
@@ -60,16 +70,23 @@ impl Shards {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A shard is at `base` now. Replaces what was known under its name.
+    /// A shard is at `base` now, and read from at `rtsp` where that is known. Replaces what was known under its name.
     ///
     /// # Errors
     /// When `base` is no URL.
-    pub fn put(&self, name: &str, base: &str, credentials: Credentials) -> Result<(), Error> {
+    pub fn put(
+        &self,
+        name: &str,
+        base: &str,
+        credentials: Credentials,
+        rtsp: Option<Rtsp>,
+    ) -> Result<(), Error> {
         let client = Client::new(base, credentials)?;
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
         let poll = tokio::spawn(self.clone().poll(name.to_owned(), client.clone(), calls.clone()));
         let entry = Entry {
             client,
+            rtsp,
             calls,
             epoch: None,
             unauthorized: false,
@@ -105,6 +122,13 @@ impl Shards {
             epoch: entry.epoch?,
             calls: entry.calls.clone(),
         })
+    }
+
+    /// Where a shard that answers is read from.
+    pub fn rtsp(&self, name: &str) -> Option<Rtsp> {
+        let entries = self.entries();
+        let entry = entries.get(name)?;
+        entry.epoch.and(entry.rtsp.clone())
     }
 
     /// Names of the shards that answer.
@@ -208,6 +232,7 @@ mod tests {
                 "ingest-default-0",
                 "http://127.0.0.1:1",
                 Credentials::new("a", "b"),
+                None,
             )
             .unwrap();
         assert_eq!(shards.state("ingest-default-0"), Shard::Silent);

@@ -86,6 +86,49 @@ async fn what_streams_answers_is_passed_back_as_it_is() {
 }
 
 #[tokio::test]
+async fn r1_1_11_the_last_picture_of_a_camera_comes_from_streams() {
+    let still = async |headers: HeaderMap| {
+        let known = headers.get("if-none-match").is_some_and(|tag| tag == "\"1a\"");
+        let about = [
+            ("age", "181"),
+            ("etag", "\"1a\""),
+            ("cache-control", "private, no-cache"),
+        ];
+        let kind = [("content-type", "video/mp4")];
+        if known {
+            return (StatusCode::NOT_MODIFIED, about).into_response();
+        }
+        (about, kind, vec![0_u8, 1, 2, 0xff]).into_response()
+    };
+    let house = house_with(Router::new().route("/api/v1/cameras/{id}/still", get(still))).await;
+    let path = "/api/v1/cameras/6f1c0000-0000-5000-8000-000000000000/still";
+    house.get(path).await.is_problem(401, "Unauthenticated");
+    let answer = house.as_admin("GET", path).await;
+    assert_eq!(
+        (answer.status, &answer.body[..]),
+        (StatusCode::OK, &[0, 1, 2, 0xff][..])
+    );
+    assert_eq!(
+        (
+            answer.header("content-type"),
+            answer.header("age"),
+            answer.header("etag")
+        ),
+        ("video/mp4", "181", "\"1a\"")
+    );
+    assert_eq!(answer.header("cache-control"), "private, no-cache");
+    let again = call("GET", path)
+        .header("authorization", format!("Bearer {}", house.token()))
+        .header("if-none-match", "\"1a\"");
+    let again = house.send(again.body(Body::empty()).unwrap()).await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    house
+        .as_admin("POST", path)
+        .await
+        .is_problem(405, "MethodNotAllowed");
+}
+
+#[tokio::test]
 async fn the_public_address_of_livekit_is_filled_in_where_there_is_one() {
     let grant = || async { Json(json!({"room": "camera_1", "url": "", "token": "t"})) };
     let streams = format!(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
@@ -27,8 +27,10 @@ use marsad_streams::metrics::StreamsMetrics;
 use marsad_streams::publisher::forward::ForwardPublisher;
 use marsad_streams::reconcile::Reconciler;
 use marsad_streams::shards::Shards;
+use marsad_streams::stills::metrics::StillsMetrics;
+use marsad_streams::stills::{Stills, keeper};
 use marsad_streams::track_watch::Trouble;
-use marsad_streams::{follow_cameras, follow_shards, routes};
+use marsad_streams::{follow_cameras, follow_shards, routes, stills};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -92,7 +94,12 @@ impl Engines {
 
     /// What the camera controller does: makes the path, and waits for video when there is to be some.
     pub(crate) async fn ingest(&self, shard: usize, name: &str, video: bool) {
-        let source = format!("rtsp://127.0.0.1:{}/{name}", self.cameras.rtsp);
+        self.ingest_from(shard, name, name, video).await;
+    }
+
+    /// The same, of a film with another name.
+    pub(crate) async fn ingest_from(&self, shard: usize, film: &str, name: &str, video: bool) {
+        let source = format!("rtsp://127.0.0.1:{}/{film}", self.cameras.rtsp);
         let (client, path) = (self.shards[shard].client(), path_of(name));
         client
             .add_path(&path, &PathConf::pull(source, RtspTransport::Tcp))
@@ -180,11 +187,19 @@ impl Drop for House {
 
 impl House {
     pub(crate) async fn open(engines: &Engines, cameras: &[Camera]) -> Self {
+        Self::open_with(engines, cameras, 2).await
+    }
+
+    /// With so many of the shards running.
+    pub(crate) async fn open_with(engines: &Engines, cameras: &[Camera], running: usize) -> Self {
         let (events, receiver) = mpsc::unbounded();
         let (watch, feed) = Watch::fed_by(receiver);
         let shards = Shards::default();
         for (name, shard) in ["s0", "s1"].iter().zip(&engines.shards) {
-            shards.put(name, &shard.base, MediaMtx::credentials()).unwrap();
+            let rtsp = Some(shard.reader());
+            shards
+                .put(name, &shard.base, MediaMtx::credentials(), rtsp)
+                .unwrap();
         }
         let told = Arc::new(Told::default());
         let reconciler = Reconciler::new(
@@ -200,7 +215,17 @@ impl House {
             told.clone(),
             StreamsMetrics::new(&Metrics::default()),
         );
+        let stills = Stills::new(
+            reconciler.cameras.clone(),
+            StillsMetrics::new(&Metrics::default()),
+        );
         let tasks = vec![
+            tokio::spawn({
+                let (stills, shards) = (stills.clone(), Arc::new(shards.clone()));
+                async {
+                    let Ok(()) = keeper::run(stills, shards).await;
+                }
+            }),
             tokio::spawn(async {
                 let Ok(()) = feed.await;
             }),
@@ -217,10 +242,9 @@ impl House {
                 }
             }),
         ];
-        let router = routes::router(
-            Live::new(reconciler.clone(), LIFETIMES.ttl),
-            Verifier::fixed(signer().jwks()),
-        );
+        let verifier = Verifier::fixed(signer().jwks());
+        let live = Live::new(reconciler.clone(), LIFETIMES.ttl);
+        let router = routes::router(live, verifier.clone()).merge(stills::routes::router(stills, verifier));
         let this = Self {
             told,
             router,
@@ -242,7 +266,7 @@ impl House {
                 cameras
                     .iter()
                     .all(|camera| reconciler.cameras.get(id_of(camera)).is_some())
-                    && shards.up().len() == 2
+                    && shards.up().len() == running
             },
         )
         .await;
@@ -273,16 +297,38 @@ impl House {
     }
 
     async fn call(&self, method: &str, body: Value) -> (u16, Value) {
-        let request = Request::builder().method(method).uri("/api/v1/stream/live");
+        let answer = self.send(method, "/api/v1/stream/live", body.to_string()).await;
+        (answer.status, answer.json())
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: String) -> Answer {
+        let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {}", self.token));
         let response = self
             .router
             .clone()
-            .oneshot(request.body(Body::from(body.to_string())).unwrap())
+            .oneshot(request.body(Body::from(body)).unwrap())
             .await
             .unwrap();
-        let status = response.status().as_u16();
-        let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: axum::body::to_bytes(body, 4 << 20).await.unwrap().to_vec(),
+        }
+    }
+}
+
+/// What the role answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }

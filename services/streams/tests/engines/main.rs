@@ -10,6 +10,7 @@
 
 mod house;
 mod processes;
+mod stills;
 
 use std::time::Duration;
 

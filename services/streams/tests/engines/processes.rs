@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use marsad_livekit::Tokens;
 use marsad_mediamtx::{Client, Credentials};
+use marsad_streams::shards::Rtsp;
 
 pub(crate) const KEY: &str = "testkey";
 pub(crate) const SECRET: &str = "only for tests: 32 characters or more";
@@ -90,6 +91,14 @@ impl MediaMtx {
 
     pub(crate) fn credentials() -> Credentials {
         Credentials::new(API_USER.0, API_USER.1)
+    }
+
+    /// Anybody may read here.
+    pub(crate) fn reader(&self) -> Rtsp {
+        Rtsp {
+            base: format!("rtsp://127.0.0.1:{}", self.rtsp),
+            reader: marsad_rtsp::Credentials::new("reader", "only-for-tests"),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -5,6 +5,7 @@
 #                              cameras of a control room are set to
 #   bframes.h264               main profile with B-frames: WHIP refuses it (research/whip-lab.md)
 #   longgop.h264               a keyframe every 10 s
+#   heavy.h264                 as the first, with noise, about 4 Mbit/s: what a stream of a higher rate costs
 #   h265.h265                  H.265, which browsers get no picture from
 #
 # Every clip is whole GOPs long and its GOPs are closed, so that its end can be followed by its start. A clip that is
@@ -62,6 +63,8 @@ baseline="$(x264) -profile:v baseline -bf 0 -refs 1 -g 25 -keyint_min 25"
         $(x264) -profile:v main -bf 2 -g 25 -keyint_min 25 -x264-params b-adapt=0:open-gop=0
     make longgop.h264 h264 20 'testsrc2=size=640x360:rate=25' 'GOP 10 s' \
         $(x264) -profile:v baseline -bf 0 -refs 1 -g 250 -keyint_min 250
+    make heavy.h264 h264 12 'testsrc2=size=640x360:rate=25,noise=alls=40:allf=t' '4 MBIT' \
+        $baseline -b:v 4M -maxrate 4M -bufsize 4M
     make h265.h265 hevc 12 'testsrc2=size=640x360:rate=25' 'H.265' \
         -c:v libx265 -preset ultrafast -b:v 1M -x265-params log-level=none:bframes=0:keyint=25:min-keyint=25:scenecut=0:open-gop=0
 }

@@ -80,6 +80,28 @@ pub fn usage(pid: Pid) -> Result<Usage> {
     })
 }
 
+/// Bytes that came and went over the network that the process sees, its loopback aside (proc(5): `net/dev`): those of its pod.
+///
+/// # Errors
+/// When it is gone.
+pub fn network(pid: Pid) -> Result<(f64, f64)> {
+    let table = fs::read_to_string(format!("/proc/{}/net/dev", pid.as_raw_nonzero()))?;
+    bytes_of(&table)
+}
+
+fn bytes_of(table: &str) -> Result<(f64, f64)> {
+    let mut sum = (0.0, 0.0);
+    for (name, counts) in table.lines().filter_map(|line| line.split_once(':')) {
+        if name.trim() == "lo" {
+            continue;
+        }
+        let counts: Vec<&str> = counts.split_ascii_whitespace().collect();
+        let bytes = |column: usize| -> Result<f64> { Ok(counts.get(column).context("net/dev")?.parse()?) };
+        sum = (sum.0 + bytes(0)?, sum.1 + bytes(8)?);
+    }
+    Ok(sum)
+}
+
 /// Sends `signal` to every process of a pod.
 ///
 /// # Errors
@@ -180,5 +202,22 @@ impl Drop for MemoryLimit {
     fn drop(&mut self) {
         // The container's cgroup goes with it.
         let _ = fs::write(&self.file, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_no_network() {
+        let table = "Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:    9999      10    0    0    0     0          0         0     9999      10    0    0    0     0       0          0
+  eth0:    1200      11    0    0    0     0          0         0      340       9    0    0    0     0       0          0
+  eth1:      30       1    0    0    0     0          0         0        4       1    0    0    0     0       0          0
+";
+        assert_eq!(bytes_of(table).expect("a table"), (1230.0, 344.0));
+        bytes_of("eth0: 1 2 3").expect_err("a table of another shape");
     }
 }

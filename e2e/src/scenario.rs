@@ -180,17 +180,24 @@ impl Scenario {
     /// # Errors
     /// When the API server refuses, or the pool's pods do not come.
     pub async fn pool(&self, replicas: i32) -> Result<String> {
-        let name = self.namespace.clone();
+        let small = json!({
+            "requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}});
+        let spec = json!({"replicas": replicas, "mediamtx": {"resources": small}});
+        self.pool_of(&self.namespace, spec).await
+    }
+
+    /// A pool as it is given, of a name that no other test gives. Returns the name.
+    ///
+    /// # Errors
+    /// As [`Self::pool`].
+    pub async fn pool_of(&self, name: &str, spec: Value) -> Result<String> {
+        let name = name.to_owned();
         let pools: Api<IngestPool> = Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
         let pool: IngestPool = serde_json::from_value(json!({
             "apiVersion": "marsad.dev/v1alpha1",
             "kind": "IngestPool",
             "metadata": {"name": name},
-            "spec": {
-                "replicas": replicas,
-                "mediamtx": {"resources": {
-                    "requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}},
-            },
+            "spec": spec,
         }))?;
         self.made
             .lock()

@@ -28,16 +28,19 @@ pub enum Video {
     H265,
     /// A looped clip with a keyframe every ten seconds.
     Longgop,
+    /// A looped clip of about 4 Mbit/s.
+    Heavy,
 }
 
 impl Video {
     /// All of them, by the name the control API has for each.
-    pub const NAMES: [(&'static str, Self); 5] = [
+    pub const NAMES: [(&'static str, Self); 6] = [
         ("clip", Self::Clip),
         ("clock", Self::Clock),
         ("bframes", Self::Bframes),
         ("h265", Self::H265),
         ("longgop", Self::Longgop),
+        ("heavy", Self::Heavy),
     ];
 }
 

@@ -30,6 +30,8 @@ pub struct Clips {
     pub h265: Option<Arc<Clip>>,
     /// `longgop.h264`.
     pub longgop: Option<Arc<Clip>>,
+    /// `heavy.h264`.
+    pub heavy: Option<Arc<Clip>>,
 }
 
 impl Clips {
@@ -60,6 +62,7 @@ impl Clips {
             match name.as_str() {
                 "bframes.h264" => clips.bframes = Some(read(name, Media::H264)?),
                 "longgop.h264" => clips.longgop = Some(read(name, Media::H264)?),
+                "heavy.h264" => clips.heavy = Some(read(name, Media::H264)?),
                 "h265.h265" => clips.h265 = Some(read(name, Media::H265)?),
                 _ if name.starts_with("clip") && name.ends_with(".h264") => {
                     clips.loops.push(read(name, Media::H264)?);
@@ -76,6 +79,7 @@ impl Clips {
             Video::Bframes => self.bframes.clone(),
             Video::H265 => self.h265.clone(),
             Video::Longgop => self.longgop.clone(),
+            Video::Heavy => self.heavy.clone(),
             Video::Clock => None,
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: what is committed and made from the types in `crds`, so that a change of a type is a diff
+//! `cargo xtask generate`: what is committed and made from the types in `crds` and from the model in `capacity`, so that a change of a type is a diff
 //! that a reviewer sees (style.md 25).
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// Writes `manifests/crds/*.yaml`, its copy in the chart, and `manifests/schemas/*.json`; with `check`, writes nothing.
+/// Writes `manifests/crds/*.yaml`, its copy in the chart, `manifests/schemas/*.json` and the tables of `docs/capacity.md`; with `check`, writes nothing.
 ///
 /// # Errors
 /// When a file cannot be written, or, with `check`, when what is committed is not what would be written.
@@ -70,6 +70,7 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
             format!("{}\n", serde_json::to_string_pretty(&offline)?),
         );
     }
+    files.insert(root.join("docs/capacity.md"), crate::capacity::page(root)?);
     Ok(files)
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask up | down | test | bench | generate | …`: everything that is done to the repository
 //! other than writing it.
 
+mod capacity;
 mod checkout;
 #[cfg(test)]
 mod claims;
@@ -83,6 +84,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Writes capacity/measured.json from the last full run of the benchmark `ingest`
+    Capacity,
     /// Runs kubectl against the local cluster
     Kubectl {
         /// Passed on
@@ -155,6 +158,7 @@ fn run(task: Task) -> Result<()> {
             test::run(&checkout, reach, &tier)
         }
         Task::Bench { name, args } => test::bench(&checkout, &name, &args),
+        Task::Capacity => capacity::run(&checkout),
         Task::Kubectl { args } => {
             node::required(&checkout)?;
             use std::os::unix::process::CommandExt;

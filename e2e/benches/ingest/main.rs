@@ -1,6 +1,8 @@
 //! Real RTSP cameras from the simulator through real MediaMTX: what one costs, how long all take to come, and whether those that
 //! fail disturb the others (contracts.md 20). What the capacity calculator counts with comes from here.
 
+mod cost;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,9 @@ struct Options {
     /// Cameras
     #[arg(long, default_value_t = 500)]
     cameras: u32,
+    /// Cameras of each shard whose costs are compared
+    #[arg(long, default_value_t = 20)]
+    compared: u32,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -44,10 +49,18 @@ async fn main() -> Result<()> {
     } else {
         (options.cameras, Duration::from_secs(60), "hang")
     };
+    let mut report = Report::new("ingest");
+    // `cargo xtask capacity` takes its coefficients from the full form only.
+    report.figure("full", Some(f64::from(u8::from(!options.short))), "of 1")?;
+    cost::measure(
+        &mut report,
+        if options.short { 2 } else { options.compared },
+        look,
+    )
+    .await?;
     scenario("ingest", |test| async move {
         let pool = test.pool(i32::try_from(count.div_ceil(PER_SHARD) + 1)?).await?;
         let names: Vec<String> = (0..count).map(|number| format!("cam-{number:03}")).collect();
-        let mut report = Report::new("ingest");
         report.figure("cameras", Some(count.into()), "cameras")?;
 
         let started = Instant::now();

@@ -148,6 +148,7 @@ fn every_state_is_one_that_the_api_server_could_hold() {
         ConditionType::SourceResolved,
         ConditionType::Assigned,
         ConditionType::Publishing,
+        ConditionType::Headroom,
     ]
     .map(ConditionType::as_str)
     .into();

@@ -59,21 +59,31 @@ fn the_index_lists_every_page() -> Result<()> {
     Ok(())
 }
 
-/// Reasons of a Camera, which are those before the first of other kinds, once each, with what to do.
+/// The reasons of a page's tables, each with what to do.
+fn listed(text: &str) -> Vec<Reason> {
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let mut listed: Vec<Reason> = rows
+        .map(|row| {
+            let (reason, rest) = row.split_once("` | ").expect("a reason in its own column");
+            let reason = Reason::parse(reason).unwrap_or_else(|| panic!("{reason} is no reason of ours"));
+            let (means, way_out) = rest.split_once(" | ").expect("three columns");
+            assert!(!means.is_empty() && !way_out.is_empty(), "{reason}");
+            reason
+        })
+        .collect();
+    listed.sort_unstable();
+    listed
+}
+
+/// Reasons of a Camera, which are those before the first of other kinds, once each, with what to do; and those of a pool.
 #[test]
 fn r1_1_42_every_reason_of_a_camera_has_its_line() -> Result<()> {
     let index = page("README.md")?;
-    let rows = index
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
-    let mut listed = Vec::new();
-    for row in rows {
-        let (reason, rest) = row.split_once("` | ").expect("a reason in its own column");
-        let reason = Reason::parse(reason).unwrap_or_else(|| panic!("{reason} is no reason of ours"));
-        let (means, way_out) = rest.split_once(" | ").expect("three columns");
-        assert!(!means.is_empty() && !way_out.is_empty(), "{reason}");
-        listed.push(reason);
-    }
+    let (of_cameras, of_pools) = index
+        .split_once("## Reasons of an IngestPool")
+        .expect("a chapter on pools");
     let mut wanted: Vec<Reason> = Reason::ALL
         .iter()
         .copied()
@@ -81,7 +91,16 @@ fn r1_1_42_every_reason_of_a_camera_has_its_line() -> Result<()> {
         .collect();
     assert!(wanted.len() > 30);
     wanted.sort_unstable();
-    listed.sort_unstable();
-    assert_eq!(listed, wanted);
+    assert_eq!(listed(of_cameras), wanted);
+    let mut wanted = vec![
+        Reason::Serving,
+        Reason::PodsNotReady,
+        Reason::Draining,
+        Reason::Enough,
+        Reason::TooLittle,
+        Reason::WrongNamespace,
+    ];
+    wanted.sort_unstable();
+    assert_eq!(listed(of_pools), wanted);
     Ok(())
 }

@@ -111,9 +111,20 @@ async fn a_camera_that_sends_nothing() -> Result<()> {
     .await
 }
 
+/// Stalled at first, which is told within the 15 s; that it accepts and does not answer is known when MediaMTX has given up (10 s), the
+/// next poll has seen it (1 s) and the camera was asked in vain (4 s).
 #[tokio::test]
 async fn a_camera_that_accepts_and_says_nothing() -> Result<()> {
-    fault("hang", "hang", Reason::ConnectTimeout).await
+    scenario("hang", |test| async move {
+        let pair = Pair::new(test).await?;
+        pair.test.sim.fault(&pair.faulty(), "hang").await?;
+        camera::down(&pair.test.cameras(), "faulty", Reason::Stalled, TOLD).await?;
+        pair.tells_and_recovers(Reason::ConnectTimeout, async || {
+            pair.test.sim.fault(&pair.faulty(), "none").await
+        })
+        .await
+    })
+    .await
 }
 
 #[tokio::test]

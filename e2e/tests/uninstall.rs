@@ -11,9 +11,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, ResourceExt as _};
+use marsad_crds::StreamQuota;
 use marsad_e2e::camera;
 use marsad_e2e::cluster::Cluster;
 use marsad_e2e::diagnostics;
@@ -48,6 +49,10 @@ async fn nothing_is_left_and_it_can_be_installed_again() -> Result<()> {
             "yaml",
         ])?,
     )?;
+
+    // The kinds go with the release, and with them the ranges that the simulator's cameras may be in.
+    let quotas: Api<StreamQuota> = Api::all(cluster.client.clone());
+    let agencies = quotas.get("default").await?.spec.agencies;
 
     helm.check(&[
         "uninstall",
@@ -94,6 +99,10 @@ async fn nothing_is_left_and_it_can_be_installed_again() -> Result<()> {
         objects.extend(manifests::objects(&file)?);
     }
     manifests::apply(&cluster.client, &objects, false).await?;
+    let as_before = Patch::Merge(serde_json::json!({"spec": {"agencies": agencies}}));
+    quotas
+        .patch("default", &PatchParams::default(), &as_before)
+        .await?;
     cleared.map_err(|error| error.context(report))?;
     let cameras = Api::namespaced(cluster.client.clone(), "bus");
     camera::up(&cameras, "gold-souq-station", Duration::from_secs(60)).await?;

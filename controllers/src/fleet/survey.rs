@@ -35,6 +35,8 @@ pub struct PoolSurvey {
 pub struct ShardSurvey {
     /// Its MediaMTX answers.
     pub serves: bool,
+    /// It has not answered for so long that its cameras are given away.
+    pub lost: bool,
     /// No camera is there.
     pub empty: bool,
     /// It is to go, and there is no room for its cameras elsewhere.
@@ -110,6 +112,7 @@ impl Fleet {
                 .map(|shard| {
                     let found = ShardSurvey {
                         serves: shard.health == Health::Usable,
+                        lost: shard.health == Health::Lost,
                         empty: shard.load == 0,
                         stuck: moves.stuck.contains(&shard.name),
                     };

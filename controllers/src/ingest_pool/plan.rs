@@ -46,6 +46,10 @@ pub(crate) struct Plan {
     pub leaving: HashSet<String>,
     /// Shards that are to go and still have cameras, in the order of their names.
     pub draining: BTreeSet<String>,
+    /// Every shard that is wanted answers.
+    pub serving: bool,
+    /// One that is wanted has not answered for long.
+    pub lost: bool,
     /// Those of them for whose cameras there is no room elsewhere.
     pub stuck: BTreeSet<String>,
 }
@@ -80,6 +84,10 @@ pub(crate) fn plan(facts: &Facts) -> Plan {
             }
         }
     }
+    let wanted = || facts.pods.iter().filter(|pod| pod.ordinal < facts.wanted);
+    plan.serving = i32::try_from(wanted().count()).is_ok_and(|count| count >= facts.wanted)
+        && wanted().all(|pod| of(pod).serves);
+    plan.lost = wanted().any(|pod| of(pod).lost);
     let cordoned: Vec<&PodSeen> = facts.pods.iter().filter(|pod| pod.cordoned).collect();
     plan.leaving.extend(cordoned.iter().map(|pod| pod.name.clone()));
     let may_go = |pod: &PodSeen| of(pod).empty || of(pod).stuck;
@@ -126,6 +134,7 @@ mod tests {
 
     const BUSY: ShardSurvey = ShardSurvey {
         serves: true,
+        lost: false,
         empty: false,
         stuck: false,
     };
@@ -202,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_serves_when_each_shard_that_is_wanted_answers() {
+        assert!(plan(&facts(2, &[BUSY, EMPTY])).serving);
+        assert!(!plan(&facts(2, &[BUSY, SILENT])).serving);
+        assert!(
+            !plan(&facts(3, &[BUSY, BUSY])).serving,
+            "a pod that is not there yet"
+        );
+        assert!(plan(&facts(1, &[BUSY, SILENT])).serving, "one that goes");
+        let lost = ShardSurvey { lost: true, ..SILENT };
+        assert!(plan(&facts(2, &[BUSY, lost])).lost && !plan(&facts(1, &[BUSY, lost])).lost);
+    }
+
+    #[test]
     fn a_rollout_empties_and_restarts_one_shard_at_a_time_from_the_last() {
         let outdated = |shards: &[ShardSurvey], which: &[usize]| {
             let mut facts = facts(i32::try_from(shards.len()).unwrap(), shards);
@@ -256,7 +278,7 @@ mod tests {
         /// Without force no shard goes that has cameras, whatever else is so; and never more shards than were told before or are wanted.
         #[test]
         fn no_shard_goes_with_its_cameras(wanted in 0..6_i32, shards in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()), 0..6)) {
-            let surveys: Vec<ShardSurvey> = shards.iter().map(|&(serves, empty, ..)| ShardSurvey { serves, empty, stuck: !empty && !serves }).collect();
+            let surveys: Vec<ShardSurvey> = shards.iter().map(|&(serves, empty, ..)| ShardSurvey { serves, lost: false, empty, stuck: !empty && !serves }).collect();
             let mut facts = facts(wanted, &surveys);
             for (pod, &(_, _, outdated, cordoned)) in facts.pods.iter_mut().zip(&shards) {
                 pod.outdated = outdated;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use marsad_crds::{ConditionType as Type, IngestPool, IngestPoolStatus, Reason, labels};
-use marsad_runtime::conditions::{Wanted, settle};
+use marsad_runtime::conditions::{Wanted, is_true, settle};
 
 use super::build;
 use super::plan::Plan;
@@ -58,7 +58,10 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
                 selector: Some(selector.join(",")),
                 ..IngestPoolStatus::default()
             };
-            let mut wanted = serving(valid, shards, plan);
+            // A shard is judged by its MediaMTX (contracts.md 10). One that misses a poll is not worth a write: only the loss of one.
+            let was = is_true(before, Type::Ready.as_str());
+            let answers = plan.serving || (was && !plan.lost);
+            let mut wanted = serving(valid, shards, plan, answers);
             wanted.extend(headroom.map(|headroom| self::headroom(&valid.name, headroom)));
             (status, wanted)
         }
@@ -106,7 +109,7 @@ fn draining(valid: &ValidPool, plan: &Plan) -> Option<Vec<Wanted>> {
     ])
 }
 
-fn serving(valid: &ValidPool, shards: &StatefulSet, plan: &Plan) -> Vec<Wanted> {
+fn serving(valid: &ValidPool, shards: &StatefulSet, plan: &Plan, answers: bool) -> Vec<Wanted> {
     if let Some(draining) = draining(valid, plan) {
         return draining;
     }
@@ -115,7 +118,12 @@ fn serving(valid: &ValidPool, shards: &StatefulSet, plan: &Plan) -> Vec<Wanted> 
     let ready = now.and_then(|status| status.ready_replicas).unwrap_or(0);
     let updated = now.and_then(|status| status.updated_replicas).unwrap_or(0);
     let replicas = now.map_or(0, |status| status.replicas);
-    if current && ready >= valid.replicas && updated >= valid.replicas && replicas == valid.replicas {
+    if answers
+        && current
+        && ready >= valid.replicas
+        && updated >= valid.replicas
+        && replicas == valid.replicas
+    {
         return vec![Wanted::new(
             Type::Ready.as_str(),
             true,
@@ -151,7 +159,7 @@ mod tests {
     use crate::ingest_pool::fixtures::{pool, settings};
     use crate::ingest_pool::validate::validate;
     use k8s_openapi::api::apps::v1::StatefulSetStatus;
-    use marsad_runtime::conditions::{find, is_true};
+    use marsad_runtime::conditions::find;
 
     fn applied(replicas: i32, ready: i32, observed: i64) -> Outcome {
         let mut shards = StatefulSet::default();
@@ -166,9 +174,37 @@ mod tests {
         Outcome::Applied(
             Box::new(validate(&pool(2), &settings()).unwrap()),
             Box::new(shards),
-            Plan::default(),
+            answering(),
             Some(true),
         )
+    }
+
+    fn answering() -> Plan {
+        Plan {
+            serving: true,
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_is_no_shard_that_answers() {
+        let ready = |pool: &IngestPool, plan: Plan| {
+            let status = status(
+                pool,
+                &with_plan(applied(2, 2, 2), plan, true),
+                Timestamp::UNIX_EPOCH,
+            );
+            is_true(&status.conditions, "Ready")
+        };
+        assert!(!ready(&pool(2), Plan::default()), "not before it has answered");
+        let mut served = pool(2);
+        served.status = Some(status(&pool(2), &applied(2, 2, 2), Timestamp::UNIX_EPOCH));
+        assert!(ready(&served, Plan::default()), "a missed poll is not written");
+        let lost = Plan {
+            lost: true,
+            ..Plan::default()
+        };
+        assert!(!ready(&served, lost));
     }
 
     fn with_plan(outcome: Outcome, plan: Plan, headroom: bool) -> Outcome {
@@ -208,7 +244,7 @@ mod tests {
 
     #[test]
     fn too_little_headroom_is_said_and_keeps_nobody_from_being_ready() {
-        let outcome = with_plan(applied(2, 2, 2), Plan::default(), false);
+        let outcome = with_plan(applied(2, 2, 2), answering(), false);
         let status = status(&pool(2), &outcome, Timestamp::UNIX_EPOCH);
         let headroom = find(&status.conditions, "Headroom").unwrap();
         assert_eq!(
@@ -259,7 +295,7 @@ mod tests {
             (
                 "too little headroom",
                 pool(2),
-                with_plan(applied(2, 2, 2), Plan::default(), false),
+                with_plan(applied(2, 2, 2), answering(), false),
             ),
             ("in another namespace", elsewhere, Outcome::Refused(refused)),
         ]

@@ -55,7 +55,7 @@ pub async fn run(stills: Stills, source: Arc<dyn KeyFrames>) -> Result<(), Infal
         };
         tokio::select! {
             change = changes.next() => match change {
-                Some(change) => follow(&stills, &mut schedule, change),
+                Some(change) => follow(&stills, &mut schedule, &change),
                 None => return Ok(()),
             },
             Some(Ok((camera, outcome))) = reads.join_next() => {
@@ -77,7 +77,7 @@ fn readable(view: &CameraView) -> Option<Placement> {
     view.placement.clone().filter(|_| shown)
 }
 
-fn follow(stills: &Stills, schedule: &mut Schedule, change: Change<marsad_crds::Camera>) {
+fn follow(stills: &Stills, schedule: &mut Schedule, change: &Change<marsad_crds::Camera>) {
     let gone = matches!(change, Change::Deleted(_));
     let view = CameraView::new(change.object().clone());
     if gone {

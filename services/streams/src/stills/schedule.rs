@@ -303,6 +303,23 @@ mod tests {
     }
 
     #[test]
+    fn r1_1_11_cameras_that_come_and_go_hold_up_nobody() {
+        // Five that come back as soon as they were read would take every turn.
+        let mut events = vec![(Duration::ZERO, Event::Comes(0))];
+        for tick in 0..3_000_u64 {
+            let camera = u128::from(1 + tick % 5);
+            events.push((millis(100 * tick), Event::Goes(camera)));
+            events.push((millis(100 * tick), Event::Comes(camera)));
+        }
+        let starts = play(PACE, &events, Duration::from_secs(300), |_| millis(50));
+        let steady: Vec<_> = starts.iter().filter(|start| start.camera == 0).collect();
+        assert!(steady.len() >= 5, "{steady:?}");
+        for pair in steady.windows(2) {
+            assert!(pair[1].at - pair[0].at <= PACE.period + millis(200), "{pair:?}");
+        }
+    }
+
+    #[test]
     fn a_read_of_a_camera_that_went_counts_until_it_ends() {
         let now = Instant::now();
         let mut schedule = Schedule::new(Pace { at_once: 1, ..PACE });
@@ -322,9 +339,10 @@ mod tests {
         assert!(!schedule.has(id(7)));
     }
 
-    /// Comings and goings of up to 40 cameras over five minutes.
+    /// Comings and goings of up to 40 cameras over five minutes, at any time and in bursts.
     fn comings() -> impl Strategy<Value = Vec<(u64, u128, bool)>> {
-        prop::collection::vec((0_u64..300_000, 0_u128..40, any::<bool>()), 1..200)
+        let at = prop_oneof![0_u64..300_000, (0_u64..15).prop_map(|burst| burst * 20_000)];
+        prop::collection::vec((at, 0_u128..40, prop::bool::weighted(0.7)), 1..400)
     }
 
     proptest! {

@@ -26,6 +26,7 @@ use crate::stills::{Stills, mp4};
 const PACE: Pace = Pace {
     period: Duration::from_secs(60),
     shortest_gap: Duration::from_millis(100),
+    retry: Duration::from_secs(2),
     at_once: 24,
 };
 /// Most of one picture: a key frame of 4K has less.
@@ -59,7 +60,7 @@ pub async fn run(stills: Stills, source: Arc<dyn KeyFrames>) -> Result<(), Infal
                 None => return Ok(()),
             },
             Some(Ok((camera, outcome))) = reads.join_next() => {
-                schedule.ended(camera);
+                schedule.ended(camera, outcome.is_ok());
                 note(&stills, &schedule, camera, outcome);
             }
             () = due => {}
@@ -114,7 +115,7 @@ fn begin_due(
                     // Its deletion was not told: the watch had to list anew.
                     None => {
                         schedule.away(camera);
-                        schedule.ended(camera);
+                        schedule.ended(camera, false);
                     }
                 }
             }

@@ -229,6 +229,19 @@ async fn r1_1_11_a_read_that_fails_leaves_the_last_picture_and_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r1_1_11_a_first_read_before_the_shard_is_known_costs_seconds_not_a_minute() {
+    let (house, frames) = (House::with(&[]).await, Arc::<Frames>::default());
+    let szr = online_on("szr", "s0");
+    frames.sends("szr", Sends::Nothing);
+    let room = Room::over(house, frames).await;
+    room.house.apply(&szr).await;
+    assert_eq!(room.kept(&szr), Err(Refusal::StillNotAvailable));
+    room.frames.sends("szr", Sends::Picture);
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(room.kept(&szr).unwrap(), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn r1_1_11_what_goes_with_its_camera_and_what_is_not_shown() {
     let (gone, off, stays) = (
         online_on("gone", "s0"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use marsad_crds::Reason;
 use marsad_e2e::helm::checkout;
 
@@ -60,21 +60,20 @@ fn the_index_lists_every_page() -> Result<()> {
 }
 
 /// The reasons of a page's tables, each with what to do.
-fn listed(text: &str) -> Vec<Reason> {
+fn listed(text: &str) -> Result<Vec<Reason>> {
     let rows = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
-    let mut listed: Vec<Reason> = rows
-        .map(|row| {
-            let (reason, rest) = row.split_once("` | ").expect("a reason in its own column");
-            let reason = Reason::parse(reason).unwrap_or_else(|| panic!("{reason} is no reason of ours"));
-            let (means, way_out) = rest.split_once(" | ").expect("three columns");
-            assert!(!means.is_empty() && !way_out.is_empty(), "{reason}");
-            reason
-        })
-        .collect();
+    let mut listed = Vec::new();
+    for row in rows {
+        let (reason, rest) = row.split_once("` | ").context("a reason in its own column")?;
+        let reason = Reason::parse(reason).with_context(|| format!("{reason} is no reason of ours"))?;
+        let (means, way_out) = rest.split_once(" | ").context("three columns")?;
+        assert!(!means.is_empty() && !way_out.is_empty(), "{reason}");
+        listed.push(reason);
+    }
     listed.sort_unstable();
-    listed
+    Ok(listed)
 }
 
 /// Reasons of a Camera, which are those before the first of other kinds, once each, with what to do; and those of a pool.
@@ -91,7 +90,7 @@ fn r1_1_42_every_reason_of_a_camera_has_its_line() -> Result<()> {
         .collect();
     assert!(wanted.len() > 30);
     wanted.sort_unstable();
-    assert_eq!(listed(of_cameras), wanted);
+    assert_eq!(listed(of_cameras)?, wanted);
     let mut wanted = vec![
         Reason::Serving,
         Reason::PodsNotReady,
@@ -101,6 +100,6 @@ fn r1_1_42_every_reason_of_a_camera_has_its_line() -> Result<()> {
         Reason::WrongNamespace,
     ];
     wanted.sort_unstable();
-    assert_eq!(listed(of_pools), wanted);
+    assert_eq!(listed(of_pools)?, wanted);
     Ok(())
 }

@@ -9,43 +9,19 @@ use url::Url;
 
 use crate::{Credentials, Failure, Trust, exchange, sdp, tls};
 
-/// What a camera answered: all is as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// RTP's name of the video's codec: `H264`.
-    pub codec: String,
-    /// SHA-256 of the certificate, in hexadecimal, of a camera asked over `rtsps`: what MediaMTX wants as
-    /// `sourceFingerprint`.
-    pub certificate: Option<String>,
-}
-
-/// Asks the camera at `url` for its description, and nothing else; trusts public authorities for `rtsps`.
-/// Takes at most `deadline`.
-///
-/// # Errors
-/// What is wrong with the camera. A codec other than H.264 is an error too.
-pub async fn diagnose(
-    url: &str,
-    credentials: Option<&Credentials>,
-    deadline: Duration,
-) -> Result<Described, Failure> {
-    let told = diagnose_at(url, None, credentials, &Trust::Public, deadline).await;
-    let Told { certificate, codec } = told;
-    codec.map(|codec| Described { codec, certificate })
-}
-
 /// What a camera told, however far it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// SHA-256 of the certificate that was trusted, in hexadecimal; none over `rtsp`, or when it was not trusted.
     pub certificate: Option<String>,
-    /// RTP's name of the video's codec, `H264`, or what is wrong.
+    /// RTP's name of the video's codec, `H264`, or what is wrong; another codec is wrong too.
     pub codec: Result<String, Failure>,
 }
 
-/// As [`diagnose`], of a camera whose certificate is of an authority of its own, and at `address` only: whoever has judged where the
-/// camera's name leads does not ask the name again.
-pub async fn diagnose_at(
+/// Asks the camera at `url` for its description, and nothing else, in at most `deadline`. Over `rtsps` its certificate must be one that
+/// `trust` vouches for. With an `address` only that is asked: whoever has judged where the camera's name leads does not ask the name
+/// again.
+pub async fn diagnose(
     url: &str,
     address: Option<IpAddr>,
     credentials: Option<&Credentials>,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::h264::{self, Sequence};
 use crate::look::{Frame, Look};
-use crate::session::{self, failure, parameters};
+use crate::session::{Video, failure, parameters};
 use crate::{Credentials, Failure, Inspection};
 
 /// Reads the stream at `url` (`rtsp`, over TCP) until one whole group of pictures was seen, or that it has B-frames; at most
@@ -24,24 +24,22 @@ pub async fn inspect(
     longest: Duration,
 ) -> Result<Inspection, Failure> {
     let until = Instant::now() + longest;
-    let session = session::describe(url, credentials, until).await?;
-    let video = session::video(&session)?;
-    let stream = session.streams().get(video).ok_or(Failure::NoVideo)?;
-    let codec = stream.encoding_name().to_ascii_uppercase();
-    if codec != "H264" {
-        let size = parameters(stream).map(VideoParameters::pixel_dimensions);
+    let video = Video::open(url, credentials, until).await?;
+    if video.codec != "H264" {
+        let size = video.parameters().map(VideoParameters::pixel_dimensions);
         let (width, height) = size.unzip();
         return Ok(Inspection {
-            codec,
+            codec: video.codec,
             width,
             height,
             ..Inspection::default()
         });
     }
-    let mut frames = session::play(session, video, until).await?;
+    let index = video.index;
+    let mut frames = video.play(until).await?;
 
     let mut look = Look::default();
-    let mut known = frames.streams().get(video).and_then(Known::of);
+    let mut known = frames.streams().get(index).and_then(Known::of);
     loop {
         let item = match timeout_at(until, frames.next()).await {
             // What was seen is told, also when the stream broke off.
@@ -52,7 +50,7 @@ pub async fn inspect(
             continue;
         };
         if frame.has_new_parameters() || known.is_none() {
-            known = frames.streams().get(video).and_then(Known::of);
+            known = frames.streams().get(index).and_then(Known::of);
         }
         look.frame(seen(&frame));
         if look.enough(known.as_ref().map(|known| &known.sequence)) {

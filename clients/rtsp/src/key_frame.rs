@@ -7,7 +7,7 @@ use retina::client::Stream;
 use retina::codec::{CodecItem, VideoParametersCodec};
 use tokio::time::{Instant, timeout_at};
 
-use crate::session::{self, failure, parameters};
+use crate::session::{Video, failure, parameters};
 use crate::{Credentials, Failure, h264};
 
 /// MediaMTX lets a reader in amid a picture, and retina calls each packet an error of which it has missed the beginning; until
@@ -40,14 +40,12 @@ pub async fn key_frame(
     longest: Duration,
 ) -> Result<KeyFrame, Failure> {
     let until = Instant::now() + longest;
-    let session = session::describe(url, credentials, until).await?;
-    let video = session::video(&session)?;
-    let stream = session.streams().get(video).ok_or(Failure::NoVideo)?;
-    let codec = stream.encoding_name().to_ascii_uppercase();
-    if codec != "H264" {
-        return Err(Failure::UnsupportedCodec { codec });
+    let video = Video::open(url, credentials, until).await?;
+    if video.codec != "H264" {
+        return Err(Failure::UnsupportedCodec { codec: video.codec });
     }
-    let mut frames = session::play(session, video, until).await?;
+    let index = video.index;
+    let mut frames = video.play(until).await?;
     let mut missed = 0;
     loop {
         let item = match timeout_at(until, frames.next()).await {
@@ -68,7 +66,7 @@ pub async fn key_frame(
         if !frame.is_random_access_point() {
             continue;
         }
-        let stream = frames.streams().get(video).ok_or(Failure::NoVideo)?;
+        let stream = frames.streams().get(index).ok_or(Failure::NoVideo)?;
         if let Some(found) = picture(stream, frame.data()) {
             return Ok(found);
         }

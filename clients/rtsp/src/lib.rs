@@ -18,7 +18,7 @@ mod session;
 mod tls;
 
 pub use credentials::Credentials;
-pub use describe::{Described, Told, diagnose, diagnose_at};
+pub use describe::{Told, diagnose};
 pub use failure::Failure;
 pub use inspect::inspect;
 pub use key_frame::{KeyFrame, key_frame};

@@ -9,8 +9,51 @@ use url::Url;
 
 use crate::{Credentials, Failure};
 
-/// Asks what there is at `url` (`rtsp`, over TCP).
-pub(crate) async fn describe(
+/// A stream that is described and not played yet.
+pub(crate) struct Video {
+    pub(crate) session: Session<Described>,
+    /// Which of the session's streams it is.
+    pub(crate) index: usize,
+    /// RTP's name of its codec, in capitals.
+    pub(crate) codec: String,
+}
+
+impl Video {
+    /// The video at `url` (`rtsp`, over TCP).
+    pub(crate) async fn open(
+        url: &str,
+        credentials: Option<&Credentials>,
+        until: Instant,
+    ) -> Result<Self, Failure> {
+        let session = describe(url, credentials, until).await?;
+        let streams = session.streams().iter().enumerate();
+        let (index, codec) = streams
+            .filter(|(_, stream)| stream.media() == "video")
+            .map(|(index, stream)| (index, stream.encoding_name().to_ascii_uppercase()))
+            .next()
+            .ok_or(Failure::NoVideo)?;
+        Ok(Self {
+            session,
+            index,
+            codec,
+        })
+    }
+
+    /// What is known of it.
+    pub(crate) fn parameters(&self) -> Option<&VideoParameters> {
+        parameters(self.session.streams().get(self.index)?)
+    }
+
+    /// Plays it, H.264; each NAL of a frame comes after its length in four bytes.
+    pub(crate) async fn play(mut self, until: Instant) -> Result<Demuxed, Failure> {
+        let setup = SetupOptions::default().frame_format(FrameFormat::MP4);
+        within(until, self.session.setup(self.index, setup)).await?;
+        let playing = within(until, self.session.play(PlayOptions::default())).await?;
+        playing.demuxed().map_err(|error| failure(&error))
+    }
+}
+
+async fn describe(
     url: &str,
     credentials: Option<&Credentials>,
     until: Instant,
@@ -27,27 +70,6 @@ pub(crate) async fn describe(
         // Closing the connection ends the session at MediaMTX.
         .teardown(TeardownPolicy::Never);
     within(until, Session::describe(url, options)).await
-}
-
-/// Which of the streams is the video.
-pub(crate) fn video(session: &Session<Described>) -> Result<usize, Failure> {
-    session
-        .streams()
-        .iter()
-        .position(|stream| stream.media() == "video")
-        .ok_or(Failure::NoVideo)
-}
-
-/// Plays one stream of H.264; each NAL of a frame comes after its length in four bytes.
-pub(crate) async fn play(
-    mut session: Session<Described>,
-    video: usize,
-    until: Instant,
-) -> Result<Demuxed, Failure> {
-    let setup = SetupOptions::default().frame_format(FrameFormat::MP4);
-    within(until, session.setup(video, setup)).await?;
-    let playing = within(until, session.play(PlayOptions::default())).await?;
-    playing.demuxed().map_err(|error| failure(&error))
 }
 
 /// What is known of a stream's video.

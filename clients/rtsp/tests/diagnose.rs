@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use marsad_rtsp::{Credentials, Described, Failure, Told, Trust, diagnose, diagnose_at};
+use marsad_rtsp::{Credentials, Failure, Told, Trust};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -38,11 +38,18 @@ fn described(body: &str) -> String {
     answer("200 OK", "Content-Type: application/sdp\r\n", body)
 }
 
-fn as_it_should() -> Described {
-    Described {
-        codec: "H264".into(),
-        certificate: None,
-    }
+fn as_it_should() -> (String, Option<String>) {
+    ("H264".into(), None)
+}
+
+/// What is said of the camera at `url`, asked where its name leads and trusting public authorities: its codec, and its certificate.
+async fn diagnose(
+    url: &str,
+    login: Option<&Credentials>,
+    deadline: Duration,
+) -> Result<(String, Option<String>), Failure> {
+    let told = marsad_rtsp::diagnose(url, None, login, &Trust::Public, deadline).await;
+    told.codec.map(|codec| (codec, told.certificate))
 }
 
 /// Answers each question on a connection with the next answer, then closes.
@@ -69,7 +76,10 @@ async fn listen() -> (TcpListener, String) {
 }
 
 /// What is said of a camera that gives `answers` on its first connection, and what it was asked.
-async fn ask(answers: Vec<String>, login: Option<&Credentials>) -> (Result<Described, Failure>, Vec<String>) {
+async fn ask(
+    answers: Vec<String>,
+    login: Option<&Credentials>,
+) -> (Result<(String, Option<String>), Failure>, Vec<String>) {
     let (listener, url) = listen().await;
     let camera = tokio::spawn(async move { serve(listener.accept().await.unwrap().0, answers).await });
     let said = diagnose(&url, login, PATIENT).await;
@@ -260,7 +270,7 @@ async fn camera_with_tls(name: &str, body: &str) -> (String, String) {
 /// What is said of a camera whose certificate only `pem` vouches for.
 async fn ask_trusting(url: &str, pem: &str) -> Told {
     let trust = Trust::Authorities(pem.as_bytes().to_vec());
-    diagnose_at(url, None, None, &trust, PATIENT).await
+    marsad_rtsp::diagnose(url, None, None, &trust, PATIENT).await
 }
 
 #[tokio::test]
@@ -313,7 +323,7 @@ async fn only_the_address_that_was_judged_is_asked() {
     // The name leads nowhere: nobody asks for it.
     let url = format!("rtsp://camera.invalid:{port}/main");
     let at = Some([127, 0, 0, 1].into());
-    let said = diagnose_at(&url, at, None, &Trust::Public, PATIENT).await;
+    let said = marsad_rtsp::diagnose(&url, at, None, &Trust::Public, PATIENT).await;
     assert_eq!(said.codec.as_deref(), Ok("H264"));
 }
 

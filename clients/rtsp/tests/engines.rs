@@ -15,10 +15,17 @@ use std::time::{Duration, Instant};
 
 use engines::{Camera, MediaMtx, Video, until};
 use marsad_mediamtx::{PathConf, RtspTransport};
-use marsad_rtsp::{Credentials, Failure, Inspection, diagnose, inspect, key_frame};
+use marsad_rtsp::{Credentials, Failure, Inspection, Trust, inspect, key_frame};
 
 const PATIENT: Duration = Duration::from_secs(20);
 const PATH: &str = "police/szr-12/main";
+
+/// The codec of the camera at `url`, asked where its name leads, or what is wrong.
+async fn diagnose(url: &str, login: Option<&Credentials>, deadline: Duration) -> Result<String, Failure> {
+    marsad_rtsp::diagnose(url, None, login, &Trust::Public, deadline)
+        .await
+        .codec
+}
 
 /// A shard that pulls `video`, when it has it.
 async fn pulled(video: Video) -> (Camera, MediaMtx, Credentials) {
@@ -146,11 +153,11 @@ async fn a_real_camera_says_what_is_wrong() {
     let (user, password) = Camera::USER;
     let (right, wrong) = (Credentials::new(user, password), Credentials::new(user, "falsch"));
     let url = camera.rtsp("secret");
-    let described = until("the camera to send", || async {
+    let codec = until("the camera to send", || async {
         diagnose(&url, Some(&right), PATIENT).await.ok()
     })
     .await;
-    assert_eq!(described.codec, "H264");
+    assert_eq!(codec, "H264");
     assert_eq!(diagnose(&url, None, PATIENT).await, Err(Failure::Unauthorized));
     assert_eq!(
         diagnose(&url, Some(&wrong), PATIENT).await,

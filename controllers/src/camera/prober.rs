@@ -343,8 +343,7 @@ async fn look(source: &Source) -> Inspected {
 
 async fn ask(source: Source) -> Finding {
     let login = login_of(&source);
-    let told =
-        marsad_rtsp::diagnose_at(&source.url, source.address, login.as_ref(), &source.trust, ASK).await;
+    let told = marsad_rtsp::diagnose(&source.url, source.address, login.as_ref(), &source.trust, ASK).await;
     let certificate = match (told.certificate, &told.codec) {
         (Some(certificate), _) => Some(Certificate::Verified(certificate)),
         (None, Err(Failure::Certificate { .. } | Failure::Tls { .. })) => Some(Certificate::Refused),

@@ -134,7 +134,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let reach = Reach::new(args.cluster_cidrs);
     role.supervise(
         "reach",
-        reach::run(reach.clone(), client.clone(), role.shutdown.clone()),
+        reach::run(
+            reach.clone(),
+            client.clone(),
+            nodes.clone(),
+            role.shutdown.clone(),
+        ),
     );
     let fleet = Fleet::default();
     let ingest = camera::IngestMetrics::new(&role.metrics);

@@ -15,6 +15,7 @@ use k8s_openapi::api::networking::v1::ServiceCIDR;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use marsad_runtime::backoff::Schedule;
+use marsad_runtime::watch::Watch;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -69,14 +70,19 @@ impl Reach {
 pub async fn run(
     reach: Reach,
     client: Client,
+    nodes: Watch<Node>,
     stop: CancellationToken,
 ) -> Result<(), std::convert::Infallible> {
+    tokio::select! {
+        () = nodes.ready() => {}
+        () = stop.cancelled() => return Ok(()),
+    }
     let mut failures = 0;
     loop {
-        let pause = match look(&client).await {
-            Ok((pods, services)) => {
+        let pause = match services(&client).await {
+            Ok(services) => {
                 failures = 0;
-                reach.learn(pods, services);
+                reach.learn(pods(&nodes), services);
                 LOOK
             }
             Err(error) => {
@@ -96,19 +102,19 @@ pub async fn run(
     }
 }
 
-/// The ranges of pods and of Services, as the cluster says.
-async fn look(client: &Client) -> Result<(Vec<IpNet>, Vec<IpNet>), kube::Error> {
-    // From the API server's cache: a node more or less does no harm.
-    let cached = ListParams::default().match_any();
-    let nodes = Api::<Node>::all(client.clone()).list(&cached).await?;
-    let pods = nodes.items.into_iter().flat_map(|node| {
-        let spec = node.spec.unwrap_or_default();
-        spec.pod_cidrs
-            .unwrap_or_default()
-            .into_iter()
-            .chain(spec.pod_cidr)
-    });
-    let services = match Api::<ServiceCIDR>::all(client.clone()).list(&cached).await {
+/// The ranges of pods, as the nodes say.
+fn pods(nodes: &Watch<Node>) -> Vec<IpNet> {
+    let nodes = nodes.store().state();
+    let specs = nodes.iter().filter_map(|node| node.spec.as_ref());
+    parse_all(specs.flat_map(|spec| spec.pod_cidrs.iter().flatten().chain(&spec.pod_cidr)))
+}
+
+/// The ranges of Services, as the cluster says.
+async fn services(client: &Client) -> Result<Vec<IpNet>, kube::Error> {
+    let ranges = match Api::<ServiceCIDR>::all(client.clone())
+        .list(&ListParams::default().match_any())
+        .await
+    {
         Ok(list) => list.items,
         // Before Kubernetes 1.33: the setting says it, if it is to be said.
         Err(kube::Error::Api(status)) if status.code == 404 => {
@@ -119,8 +125,8 @@ async fn look(client: &Client) -> Result<(Vec<IpNet>, Vec<IpNet>), kube::Error> 
         }
         Err(error) => return Err(error),
     };
-    let services = services
+    let cidrs = ranges
         .into_iter()
         .flat_map(|range| range.spec.unwrap_or_default().cidrs.unwrap_or_default());
-    Ok((parse_all(pods), parse_all(services)))
+    Ok(parse_all(cidrs))
 }

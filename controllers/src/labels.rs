@@ -1,6 +1,16 @@
-//! Labels of everything that controllers make (contracts.md 14).
+//! Labels of everything that controllers make (contracts.md 14), and annotations that people set.
 
 use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+/// Whether `annotation` of `object` is `"true"`.
+pub(crate) fn is_set(object: &impl ResourceExt, annotation: &str) -> bool {
+    object
+        .annotations()
+        .get(annotation)
+        .is_some_and(|value| value == "true")
+}
 
 /// Labels of an object of `component`.
 pub(crate) fn of(component: &str) -> BTreeMap<String, String> {

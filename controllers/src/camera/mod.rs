@@ -124,11 +124,7 @@ pub async fn run(
         ..
     } = context.clone();
     let probed = futures::stream::poll_fn(move |task| woken.poll_recv(task));
-    let (of_source, of_pool, of_quota) = (
-        cameras.store().clone(),
-        cameras.store().clone(),
-        cameras.store().clone(),
-    );
+    let (of_source, of_pool) = (cameras.store().clone(), cameras.store().clone());
     let (changed, all) = wakes(fleet.wakes());
     let before_the_first = async {
         quotas.ready().await;
@@ -156,6 +152,8 @@ pub async fn run(
             controller
                 .reconcile_on(changed)
                 .reconcile_all_on(all)
+                // Whose agency it is about is known when they are looked at.
+                .reconcile_all_on(quotas.spec_changes().map(|_| ()))
                 .reconcile_on(probed)
                 .watches_shared_stream(sources.spec_changes(), move |source: Arc<CameraSource>| {
                     refs(&of_source.state(), |camera| {
@@ -173,14 +171,15 @@ pub async fn run(
                             == pool.name_any()
                     })
                 })
-                // Whose agency it is about is known when they are looked at.
-                .watches_shared_stream(quotas.spec_changes(), move |_: Arc<StreamQuota>| {
-                    refs(&of_quota.state(), |_| true)
-                })
         },
         manager,
     );
     tokio::select! { done = work => done, () = gone => Ok(()) }
+}
+
+/// Key of a camera in the fleet.
+fn key_of(camera: &Camera) -> String {
+    fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any())
 }
 
 /// Paths that a camera takes on its shard.
@@ -233,8 +232,7 @@ async fn forget_deleted(cameras: &Watch<Camera>, controller: &Controller) {
     while let Some(change) = changes.next().await {
         if let Change::Deleted(camera) = change {
             controller.forget(&camera);
-            let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
-            controller.off_the_air().remove(&key);
+            controller.off_the_air().remove(&key_of(&camera));
         }
     }
 }
@@ -292,14 +290,13 @@ impl Reconcile for Controller {
 
 impl Controller {
     fn withdraw(&self, camera: &Camera) {
-        let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
-        self.context.fleet.withdraw(&key);
+        self.context.fleet.withdraw(&key_of(camera));
         self.forget(camera);
     }
 
     fn forget(&self, camera: &Camera) {
         let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
-        self.prober.forget(&fleet::camera_key(&namespace, &name));
+        self.prober.forget(&key_of(camera));
         for stream in ["main", "sub"] {
             let path = fleet::path_name(&namespace, &name, stream);
             self.dialer.forget(&path);
@@ -519,7 +516,7 @@ impl Controller {
         let Some(online) = find(&wanted.conditions, "Online") else {
             return;
         };
-        let key = fleet::camera_key(&camera.namespace().unwrap_or_default(), &camera.name_any());
+        let key = key_of(camera);
         let told = self.off_the_air().contains(&key);
         let Some(kind) = news(told, online) else {
             return;

@@ -103,11 +103,7 @@ impl ValidCamera {
 
 /// Decides what to do with `camera`, given what was found about it.
 pub(crate) fn validate(camera: &Camera, found: Found) -> Plan {
-    if camera
-        .annotations()
-        .get(labels::PAUSED)
-        .is_some_and(|value| value == "true")
-    {
+    if crate::labels::is_set(camera, labels::PAUSED) {
         return Plan::Paused;
     }
     match runnable(camera, found) {

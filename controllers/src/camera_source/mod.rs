@@ -40,10 +40,7 @@ impl Reconcile for Controller {
     const NAME: &'static str = "camerasource";
 
     async fn reconcile(&self, source: Arc<CameraSource>) -> Result<Next, StatusError> {
-        let paused = source
-            .annotations()
-            .get(labels::PAUSED)
-            .is_some_and(|value| value == "true");
+        let paused = crate::labels::is_set(source.as_ref(), labels::PAUSED);
         if source.metadata.deletion_timestamp.is_some() || paused {
             return Ok(Next::Change);
         }

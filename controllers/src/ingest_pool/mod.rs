@@ -213,16 +213,12 @@ impl Reconcile for Controller {
     const NAME: &'static str = "ingestpool";
 
     async fn reconcile(&self, pool: Arc<IngestPool>) -> Result<Next, Error> {
-        let paused = pool
-            .annotations()
-            .get(labels::PAUSED)
-            .is_some_and(|value| value == "true");
         if pool.metadata.deletion_timestamp.is_some() {
             // Its shards go with it, and its cameras wait for another pool.
             self.context.fleet.leave(&pool.name_any(), &HashSet::new());
             return Ok(Next::Change);
         }
-        if paused {
+        if crate::labels::is_set(pool.as_ref(), labels::PAUSED) {
             return Ok(Next::Change);
         }
         let client = &self.context.client;

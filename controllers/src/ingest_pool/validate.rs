@@ -72,10 +72,7 @@ pub(crate) fn validate(pool: &IngestPool, settings: &PoolSettings) -> Result<Val
         name: pool.name_any(),
         namespace: found,
         replicas: pool.spec.replicas,
-        force: pool
-            .annotations()
-            .get(labels::FORCE_SCALE_DOWN)
-            .is_some_and(|value| value == "true"),
+        force: crate::labels::is_set(pool, labels::FORCE_SCALE_DOWN),
         image: engine.image.clone().unwrap_or_else(|| settings.image.clone()),
         image_pull_policy: settings.image_pull_policy.clone(),
         resources: engine

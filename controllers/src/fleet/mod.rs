@@ -270,46 +270,31 @@ impl Fleet {
 
     /// `camera` is where it was going: its paths on the shard that it leaves become strays.
     pub fn arrived(&self, camera: &str) {
-        let mut inner = self.lock();
-        if let Some(place) = inner.places.get(camera).cloned()
-            && let Some(way) = place.way
-        {
-            tracing::info!(camera, from = place.shard, to = way.to, "camera_moved");
-            let place = Place::on(way.to, place.paths);
-            inner.places.insert(camera.to_owned(), place);
-        }
+        self.lock().places.change(camera, |place| {
+            if let Some(way) = place.way.take() {
+                tracing::info!(camera, from = place.shard, to = way.to, "camera_moved");
+                *place = Place::on(way.to, place.paths);
+            }
+        });
     }
 
     /// `camera` stays where it is: its picture did not come on the other shard.
     pub fn stays(&self, camera: &str) {
-        let mut inner = self.lock();
-        if let Some(place) = inner.places.get(camera).cloned() {
-            let place = Place {
-                way: None,
-                stayed: Some(Instant::now()),
-                ..place
-            };
-            inner.places.insert(camera.to_owned(), place);
-        }
+        self.lock().places.change(camera, |place| {
+            place.way = None;
+            place.stayed = Some(Instant::now());
+        });
     }
 
     /// Sends `camera` to the shard `to`, and wakes it.
     fn send(&self, camera: &str, to: &str) {
-        let mut inner = self.lock();
-        let Some(place) = inner.places.get(camera).cloned() else {
-            return;
-        };
-        let way = places::Way {
-            to: to.to_owned(),
-            since: Instant::now(),
-        };
-        let place = Place {
-            way: Some(way),
-            ..place
-        };
-        inner.places.insert(camera.to_owned(), place);
-        drop(inner);
-        if let Some((namespace, name)) = camera.split_once('/') {
+        let sent = self.lock().places.change(camera, |place| {
+            place.way = Some(places::Way {
+                to: to.to_owned(),
+                since: Instant::now(),
+            });
+        });
+        if let (true, Some((namespace, name))) = (sent, camera.split_once('/')) {
             self.wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
         }
     }

@@ -69,6 +69,16 @@ impl Places {
         self.give_back(before.as_ref());
     }
 
+    /// Changes where `camera` is; false when it is nowhere.
+    pub(super) fn change(&mut self, camera: &str, change: impl FnOnce(&mut Place)) -> bool {
+        let Some(mut place) = self.get(camera).cloned() else {
+            return false;
+        };
+        change(&mut place);
+        self.insert(camera.to_owned(), place);
+        true
+    }
+
     /// Whether it was anywhere.
     pub(super) fn remove(&mut self, camera: &str) -> bool {
         let before = self.by_camera.remove(camera);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::camera::{SOURCE, camera};
 use crate::cluster::Cluster;
 use crate::kstatus::Witness;
+use crate::pool::{pools, settled};
 use crate::sim::Sim;
 use crate::{diagnostics, wait};
 
@@ -192,7 +193,6 @@ impl Scenario {
     /// As [`Self::pool`].
     pub async fn pool_of(&self, name: &str, spec: Value) -> Result<String> {
         let name = name.to_owned();
-        let pools: Api<IngestPool> = Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
         let pool: IngestPool = serde_json::from_value(json!({
             "apiVersion": "marsad.dev/v1alpha1",
             "kind": "IngestPool",
@@ -204,22 +204,8 @@ impl Scenario {
             .unwrap_or_else(PoisonError::into_inner)
             .pools
             .push(name.clone());
-        pools.create(&PostParams::default(), &pool).await?;
-        wait::object(
-            &pools,
-            &name,
-            "Ready is True",
-            Duration::from_secs(60),
-            |pool: &IngestPool| {
-                pool.status.as_ref().is_some_and(|status| {
-                    status
-                        .conditions
-                        .iter()
-                        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
-                })
-            },
-        )
-        .await?;
+        pools(&self.cluster).create(&PostParams::default(), &pool).await?;
+        settled(&self.cluster, &name, Duration::from_secs(60)).await?;
         Ok(name)
     }
 
@@ -272,9 +258,10 @@ impl Scenario {
         {
             return Err(error.into());
         }
-        let pools: Api<IngestPool> = Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
         for pool in &made.pools {
-            pools.delete(pool, &DeleteParams::default()).await?;
+            pools(&self.cluster)
+                .delete(pool, &DeleteParams::default())
+                .await?;
         }
         for name in &made.simulated {
             self.sim.delete(name).await?;

@@ -41,10 +41,6 @@ pub const CAMERA_CREDENTIALS_TYPE: &str = "marsad.dev/camera-credentials";
 pub const USERNAME_KEY: &str = "username";
 /// Key of the password in a credentials Secret.
 pub const PASSWORD_KEY: &str = "password";
-/// Key, in a pool's Secret, of the user that reads streams over RTSP.
-pub const READER_USERNAME_KEY: &str = "reader-username";
-/// Key of its password.
-pub const READER_PASSWORD_KEY: &str = "reader-password";
 /// Key of the certificate bundle in a CA Secret.
 pub const CA_KEY: &str = "ca.crt";
 

@@ -1,8 +1,12 @@
 //! What the MediaMTX of a camera's shard says of it.
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
+use marsad_mediamtx::{Access, Transport};
 use serde_json::Value;
 
 use crate::scenario::Scenario;
@@ -23,23 +27,20 @@ pub async fn ask(test: &Scenario, name: &str, what: &str) -> Result<Option<Value
         .find(|pod| pod.name_any() == shard)
         .context("pod")?;
     let address = pod.status.and_then(|status| status.pod_ip).context("address")?;
+    let secret = format!("ingest-{pool}");
     let secrets: Api<Secret> = Api::namespaced(test.cluster.client.clone(), &test.cluster.namespace);
-    let data = secrets
-        .get(&format!("ingest-{pool}"))
-        .await?
-        .data
-        .context("data")?;
-    let key =
-        |name: &str| -> Result<String> { Ok(String::from_utf8(data.get(name).context("key")?.0.clone())?) };
-    let answer = reqwest::Client::new()
-        .get(format!("http://{address}:9997/v3/{what}/{path}"))
-        .basic_auth(key("username")?, Some(key("password")?))
-        .send()
-        .await?;
-    if answer.status() == reqwest::StatusCode::NOT_FOUND {
+    let data = secrets.get(&secret).await?.data.context("data")?;
+    let get = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
+    let Access { logins, trust } = Access::read(&secret, &test.cluster.namespace, get)?;
+    let login = logins.api(&shard);
+    let pair = format!("{}:{}", login.username(), login.password());
+    let request = http::Request::get(format!("https://{address}:9997/v3/{what}/{path}"))
+        .header("authorization", format!("Basic {}", STANDARD.encode(pair)))
+        .body(Bytes::new())?;
+    let (status, body) = Transport::new(Some(&trust))?.send(request).await?;
+    if status == http::StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    Ok(Some(serde_json::from_str(
-        &answer.error_for_status()?.text().await?,
-    )?))
+    anyhow::ensure!(status.is_success(), "{shard} answers {status} to {what}");
+    Ok(Some(serde_json::from_slice(&body)?))
 }

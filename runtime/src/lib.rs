@@ -2,9 +2,11 @@
 //! and traces ([`telemetry`], [`metrics`], [`trace`]), one leader among replicas ([`election`]), a counted
 //! way to the API server ([`client`]), guarded and pruned watches that several controllers share ([`watch`]),
 //! the controller loop with deadline, panic isolation and per-object backoff ([`controller`], [`backoff`]),
-//! conditions and status written only when they change meaning ([`conditions`], [`status`]), and events ([`events`]).
+//! conditions and status written only when they change meaning ([`conditions`], [`status`]), events ([`events`]), and certificates
+//! that renew themselves ([`certificates`]).
 
 pub mod backoff;
+pub mod certificates;
 pub mod client;
 pub mod conditions;
 pub mod controller;

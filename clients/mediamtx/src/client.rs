@@ -1,18 +1,21 @@
 //! The calls.
 
 use std::fmt;
-use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::state::{Page, RawForward, RawPath};
-use crate::{Credentials, Error, Forward, ForwardEntry, Info, PathConf, PathConfig, PathPatch, PathState};
+use crate::transport::Transport;
+use crate::{
+    Credentials, Error, Forward, ForwardEntry, Info, PathConf, PathConfig, PathPatch, PathState, Trust,
+};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A thousand paths of 2.7 kB in one answer took 89 ms (research/whip-lab.md §5); a shard has some hundreds.
 const PAGE: &str = "2000";
 
@@ -29,8 +32,9 @@ enum Connection {
 #[derive(Clone)]
 pub struct Client {
     base: Url,
-    credentials: Credentials,
-    http: reqwest::Client,
+    /// Name and password, as the header has them.
+    authorization: HeaderValue,
+    transport: Transport,
 }
 
 impl fmt::Debug for Client {
@@ -43,27 +47,27 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of the API at `base`, such as `http://10.0.0.7:9997`. Connects with the first call.
+    /// A client of the API at `base`, such as `https://10.0.0.7:9997`, which must show a certificate that `trust` vouches for; over
+    /// plain HTTP there is none to be shown. Connects with the first call.
     ///
     /// # Errors
-    /// [`Error::Protocol`] when `base` is no URL.
-    pub fn new(base: &str, credentials: Credentials) -> Result<Self, Error> {
+    /// [`Error::Protocol`] when `base` is no URL, or `trust` no certificates.
+    pub fn new(base: &str, credentials: &Credentials, trust: Option<&Trust>) -> Result<Self, Error> {
         let base =
             Url::parse(base).map_err(|error| Error::Protocol(format!("the address is no URL: {error}")))?;
         if base.cannot_be_a_base() || !base.username().is_empty() || base.password().is_some() {
-            return Err(Error::Protocol("the address must be http://host:port".to_owned()));
+            return Err(Error::Protocol(
+                "the address must be https://host:port".to_owned(),
+            ));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A shard is another pod of the cluster: never by way of a proxy that the environment names.
-            .no_proxy()
-            .build()
-            .map_err(Error::transport)?;
+        let pair = format!("{}:{}", credentials.username(), credentials.password());
+        let mut authorization = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
+            .map_err(|error| Error::Protocol(error.to_string()))?;
+        authorization.set_sensitive(true);
         Ok(Self {
             base,
-            credentials,
-            http,
+            authorization,
+            transport: Transport::new(trust)?,
         })
     }
 
@@ -199,11 +203,11 @@ impl Client {
                 .copied()
                 .chain([("itemsPerPage", PAGE), ("page", number.as_str())])
                 .collect();
-            let request = self.request(Method::GET, path, &query)?;
-            let request = match connection {
-                Connection::Keep => request,
-                Connection::Close => request.header(header::CONNECTION, "close"),
-            };
+            let mut request = self.request(Method::GET, path, &query, Bytes::new())?;
+            if matches!(connection, Connection::Close) {
+                let close = HeaderValue::from_static("close");
+                request.headers_mut().insert(header::CONNECTION, close);
+            }
             let Page { page_count, items } = self.read(request).await?;
             all.extend::<Vec<T>>(items);
             if page + 1 >= page_count {
@@ -214,10 +218,11 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.read(self.request(Method::GET, path, &[])?).await
+        self.read(self.request(Method::GET, path, &[], Bytes::new())?)
+            .await
     }
 
-    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+    async fn read<T: DeserializeOwned>(&self, request: Request<Bytes>) -> Result<T, Error> {
         let body = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|error| {
             // serde_json repeats the value that does not fit, which may be a secret: only where and what kind.
@@ -235,11 +240,13 @@ impl Client {
         struct Answer {
             status: String,
         }
-        let request = self.request(method, path, &[])?;
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
+        let body = match body {
+            Some(body) => serde_json::to_vec(body)
+                .map_err(|error| Error::Protocol(format!("what is to be written is no JSON: {error}")))?
+                .into(),
+            None => Bytes::new(),
         };
+        let request = self.request(method, path, &[], body)?;
         let answer = self.send(request).await?;
         match serde_json::from_slice::<Answer>(&answer) {
             Ok(answer) if answer.status == "ok" => Ok(()),
@@ -247,23 +254,32 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<RequestBuilder, Error> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Request<Bytes>, Error> {
         let mut url = self.base.clone();
         // Not `join`: a name with a colon or `..` would lead elsewhere.
         url.set_path(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.http.request(method, url);
-        Ok(request.basic_auth(self.credentials.username(), Some(self.credentials.password())))
+        Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(|error| Error::Protocol(error.to_string()))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, Error> {
-        let answer = request.send().await.map_err(Error::transport)?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(Error::transport)?;
+    async fn send(&self, request: Request<Bytes>) -> Result<Bytes, Error> {
+        let (status, body) = self.transport.send(request).await?;
         if status.is_success() {
-            Ok(body.into())
+            Ok(body)
         } else {
             Err(Error::answer(status.as_u16(), &body))
         }
@@ -276,7 +292,12 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let client = Client::new("http://10.0.0.7:9997", Credentials::new("marsad", "geheim")).unwrap();
+        let client = Client::new(
+            "http://10.0.0.7:9997",
+            &Credentials::new("marsad", "geheim"),
+            None,
+        )
+        .unwrap();
         let shown = format!("{client:?}");
         assert!(shown.contains("10.0.0.7") && !shown.contains("geheim"), "{shown}");
     }
@@ -284,7 +305,7 @@ mod tests {
     #[test]
     fn an_address_with_credentials_is_refused() {
         for bad in ["http://a:b@10.0.0.7", "mailto:x", "not a url"] {
-            let error = Client::new(bad, Credentials::new("", "")).unwrap_err();
+            let error = Client::new(bad, &Credentials::new("", ""), None).unwrap_err();
             assert!(matches!(error, Error::Protocol(_)), "{bad}");
         }
     }

@@ -17,12 +17,16 @@ pub struct ServerConfig {
     pub metrics_port: u16,
     /// Port of RTSP, over TCP.
     pub rtsp_port: u16,
-    /// Who may use API and metrics.
+    /// Who may use the API.
     pub api: Credentials,
+    /// Who may read metrics.
+    pub metrics: Credentials,
     /// Who may read every path over RTSP.
     pub reader: Credentials,
     /// Folder of recordings: a volume. A path's name is a folder in it.
     pub recordings: String,
+    /// Folder of `tls.crt` and `tls.key`, which API and metrics show. MediaMTX takes a new pair from there while it runs.
+    pub certificate: String,
 }
 
 /// `mediamtx.yml` of a shard: API, metrics and RTSP; all other protocols off; nobody without a password may do
@@ -39,8 +43,10 @@ pub fn render_config(config: &ServerConfig) -> String {
         metrics_port,
         rtsp_port,
         api,
+        metrics,
         reader,
         recordings,
+        certificate,
     } = config;
     let mut text = format!(
         "# Written by Marsad. Paths are made over the API; a change of this file drops them.\n\
@@ -51,8 +57,14 @@ pub fn render_config(config: &ServerConfig) -> String {
          writeTimeout: 10s\n\
          api: true\n\
          apiAddress: :{api_port}\n\
+         apiEncryption: true\n\
+         apiServerCert: {certificate}/tls.crt\n\
+         apiServerKey: {certificate}/tls.key\n\
          metrics: true\n\
          metricsAddress: :{metrics_port}\n\
+         metricsEncryption: true\n\
+         metricsServerCert: {certificate}/tls.crt\n\
+         metricsServerKey: {certificate}/tls.key\n\
          pprof: false\n\
          playback: false\n\
          rtsp: true\n\
@@ -67,17 +79,11 @@ pub fn render_config(config: &ServerConfig) -> String {
          authMethod: internal\n\
          authInternalUsers:\n"
     );
-    for (user, actions) in [
-        (api, ["api", "metrics"].as_slice()),
-        (reader, ["read"].as_slice()),
-    ] {
+    for (user, action) in [(api, "api"), (metrics, "metrics"), (reader, "read")] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  - user: \"{}\"", hashed(user.username()));
         let _ = writeln!(text, "    pass: \"{}\"", hashed(user.password()));
-        text.push_str("    ips: []\n    permissions:\n");
-        for action in actions {
-            let _ = writeln!(text, "      - action: {action}");
-        }
+        let _ = writeln!(text, "    ips: []\n    permissions:\n      - action: {action}");
     }
     // Recorded in parts of a second, so that a crash loses that much; a file an hour (research/media-plane.md §1).
     let _ = write!(
@@ -104,15 +110,18 @@ mod tests {
             metrics_port: 9998,
             rtsp_port: 8554,
             api: Credentials::new("marsad", "geheim-1"),
+            metrics: Credentials::new("metrics", "geheim-3"),
             reader: Credentials::new("reader", "geheim-2"),
             recordings: "/recordings".into(),
+            certificate: "/certificate".into(),
         });
         assert!(text.contains("\n  recordPath: /recordings/%path/"), "{text}");
         assert!(
             !text.contains("geheim") && !text.contains("any") && !text.contains("publish"),
             "{text}"
         );
-        assert_eq!(text.matches("- user:").count(), 2);
+        assert_eq!(text.matches("- user:").count(), 3);
+        assert_eq!(text.matches("Encryption: true\n").count(), 2);
         for off in ["rtmp", "hls", "webrtc", "srt", "moq", "pprof", "playback"] {
             assert!(text.contains(&format!("\n{off}: false\n")), "{off}");
         }

@@ -1,11 +1,16 @@
 //! What can go wrong at MediaMTX's control API, and the removal of secrets from what it says.
 
+use tokio_rustls::rustls::Error as TlsError;
+
 /// A call to MediaMTX's control API failed. No variant holds a credential, a token or a query string.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No answer: no connection, or none in time. What was asked for may have happened all the same.
     #[error("MediaMTX does not answer: {0}")]
     Unreachable(String),
+    /// There is somebody, but not one that our authority vouches for.
+    #[error("MediaMTX can't be trusted: {0}")]
+    Untrusted(String),
     /// The API user or its password is wrong, or lacks the permission `api`.
     #[error("MediaMTX refuses the API user")]
     Unauthorized,
@@ -27,13 +32,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// From a failed request: the address is left out, as it may hold anything.
-    pub(crate) fn transport(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        if error.is_decode() || error.is_body() && !error.is_timeout() {
-            return Self::Protocol(chain(&error));
+    /// From a request without an answer.
+    pub(crate) fn transport(error: &(dyn std::error::Error + 'static)) -> Self {
+        if is_of_tls(error) {
+            Self::Untrusted(chain(error))
+        } else {
+            Self::Unreachable(chain(error))
         }
-        Self::Unreachable(chain(&error))
     }
 
     /// From an answer that is no success.
@@ -56,8 +61,24 @@ impl Error {
     }
 }
 
-/// The error with its causes, as reqwest's own text names only the step that failed.
-fn chain(error: &dyn std::error::Error) -> String {
+/// Whether TLS is what failed, anywhere among the causes.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // What an io::Error wraps is not among its sources: it stands for it.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if wrapped.is_some_and(|wrapped| wrapped.is::<TlsError>()) || error.is::<TlsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The error with its causes, as its own text names only the step that failed.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -7,16 +7,20 @@
 //! a write is answered before it has an effect; paths made over the API are forgotten with a restart;
 //! each write costs in proportion to the number of paths, even when it changes nothing. So: compare first ([`diff`]).
 
+mod access;
 mod client;
 mod config;
 mod credentials;
 mod error;
 mod path;
 mod state;
+mod transport;
 
+pub use access::{AUTHORITIES_KEY, Access, Logins, MissingKey};
 pub use client::Client;
 pub use config::{ServerConfig, render_config};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use path::{ForwardEntry, PathConf, PathConfig, PathPatch, RtspTransport, diff};
 pub use state::{Forward, ForwardState, Info, PathState, Track};
+pub use transport::{Transport, Trust};

@@ -35,7 +35,7 @@ async fn answering(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> C
                 .unwrap();
         }
     });
-    Client::new(&address, Credentials::new("marsad", "geheim")).unwrap()
+    Client::new(&address, &Credentials::new("marsad", "geheim"), None).unwrap()
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn silence_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = Client::new(&address, Credentials::new("marsad", "geheim"))
+    let error = Client::new(&address, &Credentials::new("marsad", "geheim"), None)
         .unwrap()
         .info()
         .await

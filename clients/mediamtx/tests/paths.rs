@@ -273,7 +273,12 @@ async fn a_restart_is_seen_and_forgets_the_paths() {
 async fn nobody_else_gets_in_and_secrets_stay_in() {
     let server = MediaMtx::start().await;
     let client = |user: &str, password: &str| {
-        Client::new(&server.address(), Credentials::new(user, password)).unwrap()
+        Client::new(
+            &server.address(),
+            &Credentials::new(user, password),
+            Some(&server.trust),
+        )
+        .unwrap()
     };
     let api = &server.config.api;
     let reader = &server.config.reader;

@@ -2,13 +2,14 @@
 //! removes strays.
 
 use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use marsad_crds::Camera;
-use marsad_mediamtx as mediamtx;
+use marsad_mediamtx::{self as mediamtx, Access};
 use marsad_runtime::watch::Watch;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -16,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 use super::seen::Configs;
 use super::stray::strays;
 use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
-use crate::ingest_pool::{PoolCredentials, child_name};
+use crate::ingest_pool::{access, child_name};
 
 /// Time between polls. Two calls: 44 ms at 1,000 paths (research/whip-lab.md §5).
 const POLL: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ pub(super) const LOST_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) uid: String,
-    pub(super) address: String,
+    pub(super) address: IpAddr,
 }
 
 pub(super) struct Observer {
@@ -195,13 +196,13 @@ impl Observer {
             .get(&name)
             .await
             .map_err(|error| unreadable(error.to_string()))?;
-        let credentials = PoolCredentials::read(&secret)
-            .ok_or_else(|| unreadable("a key is missing or empty".to_owned()))?;
-        let client =
-            mediamtx::Client::new(&format!("http://{}:{API_PORT}", target.address), credentials.api)?;
+        let Access { logins, trust } =
+            access(&secret, &name, &self.namespace).map_err(|missing| unreadable(missing.to_string()))?;
+        let base = format!("https://{}", SocketAddr::new(target.address, API_PORT));
+        let client = mediamtx::Client::new(&base, &logins.api(&self.name), Some(&trust))?;
         let reader = Reader {
-            address: format!("{}:{RTSP_PORT}", target.address),
-            credentials: credentials.reader,
+            address: SocketAddr::new(target.address, RTSP_PORT).to_string(),
+            credentials: logins.reader,
         };
         self.fleet.connected(&self.name, client.clone(), reader);
         self.connection = Some((target, client.clone()));
@@ -237,8 +238,11 @@ impl Observer {
             );
             self.fleet.wake(Wake::All);
         }
-        if matches!(error, PollError::MediaMtx(mediamtx::Error::Unauthorized)) {
-            // The pool's Secret was made anew: read it again.
+        if matches!(
+            error,
+            PollError::MediaMtx(mediamtx::Error::Unauthorized | mediamtx::Error::Untrusted(_))
+        ) {
+            // The pool's Secret was made anew, or its authority renewed: read it again.
             self.connection = None;
         }
     }

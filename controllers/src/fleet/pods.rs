@@ -98,7 +98,7 @@ fn target(pod: &Pod) -> Option<Target> {
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let address = pod.status.as_ref()?.pod_ip.clone()?;
+    let address = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
     Some(Target {
         uid: pod.uid()?,
         address,
@@ -124,7 +124,7 @@ mod tests {
             target(&pod),
             Some(Target {
                 uid: "u".into(),
-                address: "10.0.0.7".into()
+                address: "10.0.0.7".parse().unwrap()
             })
         );
         pod.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));

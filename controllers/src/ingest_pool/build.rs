@@ -1,5 +1,5 @@
 //! The objects of a pool, from values to values: a StatefulSet of MediaMTX, its headless Service, disruption
-//! budget and network policy. The Secret is made in `apply`, since its passwords are random once and kept.
+//! budget and network policy. Secrets are another file, since their passwords are random once and kept.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,10 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
-    Service, ServicePort, ServiceSpec, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -26,6 +27,10 @@ use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 
 /// User and group of the engine: the images have no other.
 const USER: i64 = 65532;
+/// A shard's configuration.
+const CONFIG: &str = "/config/mediamtx.yml";
+/// Which shard it is.
+const POD_NAME: &str = "POD_NAME";
 /// Time a shard has to close its sessions.
 const GRACE_SECONDS: i64 = 10;
 
@@ -226,20 +231,8 @@ fn pod(pool: &ValidPool) -> PodSpec {
         }]),
         containers: vec![container(pool)],
         volumes: Some(vec![
-            Volume {
-                name: "config".to_owned(),
-                secret: Some(SecretVolumeSource {
-                    secret_name: Some(child_name(&pool.name)),
-                    items: Some(vec![k8s_openapi::api::core::v1::KeyToPath {
-                        key: super::secret::CONFIG_FILE.to_owned(),
-                        path: super::secret::CONFIG_FILE.to_owned(),
-                        mode: None,
-                    }]),
-                    default_mode: Some(0o440),
-                    ..SecretVolumeSource::default()
-                }),
-                ..Volume::default()
-            },
+            of_secret(pool, "config", None),
+            of_secret(pool, "certificate", Some(super::secret::PAIR)),
             Volume {
                 name: "recordings".to_owned(),
                 empty_dir: Some(EmptyDirVolumeSource::default()),
@@ -247,6 +240,25 @@ fn pod(pool: &ValidPool) -> PodSpec {
             },
         ]),
         ..PodSpec::default()
+    }
+}
+
+/// The shards' Secret as files, all or those named.
+fn of_secret(pool: &ValidPool, name: &str, keys: Option<[&str; 2]>) -> Volume {
+    let item = |key: &str| KeyToPath {
+        key: key.to_owned(),
+        path: key.to_owned(),
+        mode: None,
+    };
+    Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(super::secret::shards_name(&pool.name)),
+            items: keys.map(|keys| keys.map(item).to_vec()),
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
     }
 }
 
@@ -276,7 +288,18 @@ fn container(pool: &ValidPool) -> Container {
         name: "mediamtx".to_owned(),
         image: Some(pool.image.clone()),
         image_pull_policy: Some(pool.image_pull_policy.clone()),
-        args: Some(vec![format!("/config/{}", super::secret::CONFIG_FILE)]),
+        args: Some(vec![CONFIG.to_owned()]),
+        env: Some(vec![EnvVar {
+            name: POD_NAME.to_owned(),
+            value_from: Some(EnvVarSource {
+                field_ref: Some(ObjectFieldSelector {
+                    field_path: "metadata.name".to_owned(),
+                    ..ObjectFieldSelector::default()
+                }),
+                ..EnvVarSource::default()
+            }),
+            ..EnvVar::default()
+        }]),
         ports: Some(vec![
             port("api", API_PORT),
             port("metrics", METRICS_PORT),
@@ -296,7 +319,14 @@ fn container(pool: &ValidPool) -> Container {
             ..SecurityContext::default()
         }),
         volume_mounts: Some(vec![
-            mount("config", "/config", true),
+            VolumeMount {
+                // Each sees its own file only; and one that is mounted so never changes. MediaMTX would read it anew when another
+                // shard's is added, and forget its paths (research/media-plane.md §1).
+                sub_path_expr: Some(format!("$({POD_NAME}){}", super::secret::CONFIG_SUFFIX)),
+                ..mount("config", CONFIG, true)
+            },
+            // Kubelet renews these, and MediaMTX takes them while it runs.
+            mount("certificate", super::secret::CERTIFICATE, true),
             mount("recordings", super::secret::RECORDINGS, false),
         ]),
         ..Container::default()

@@ -11,6 +11,7 @@ mod validate;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -24,9 +25,10 @@ use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::Watch;
 
 pub(crate) use build::child_name;
-pub(crate) use secret::PoolCredentials;
+pub(crate) use secret::access;
 pub use validate::PoolSettings;
 
+use self::apply::Applied;
 use self::plan::{Facts, PodSeen, plan};
 use self::status::Outcome;
 use self::validate::ValidPool;
@@ -222,18 +224,21 @@ impl Reconcile for Controller {
             return Ok(Next::Change);
         }
         let client = &self.context.client;
+        let now = Timestamp::now();
+        let mut renewal = None;
         let outcome = match validate::validate(&pool, &self.context.settings) {
             Ok(valid) => {
                 let facts = self.facts(&valid);
                 let plan = plan(&facts);
                 self.context.fleet.leave(&valid.name, &plan.leaving);
-                let shards = apply::apply(client, &valid, &plan).await?;
+                let Applied { shards, due } = apply::apply(client, &valid, &plan, now).await?;
+                renewal = Some(due);
                 let headroom = facts.survey.map(|survey| survey.headroom);
                 Outcome::Applied(Box::new(valid), Box::new(shards), plan, headroom)
             }
             Err(invalid) => Outcome::Refused(invalid),
         };
-        let wanted = status::status(&pool, &outcome, Timestamp::now());
+        let wanted = status::status(&pool, &outcome, now);
         let api: Api<IngestPool> = Api::namespaced(client.clone(), &pool.namespace().unwrap_or_default());
         marsad_runtime::status::apply(
             &api,
@@ -243,7 +248,8 @@ impl Reconcile for Controller {
             &wanted,
         )
         .await?;
-        Ok(Next::Change)
+        let after = renewal.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
+        Ok(after.map_or(Next::Change, Next::After))
     }
 
     fn reason(error: &Error) -> &'static str {
@@ -258,23 +264,56 @@ impl Reconcile for Controller {
 mod tests {
     use super::*;
 
+    fn planned(replicas: i32) -> (ValidPool, plan::Plan) {
+        let valid = validate::validate(&fixtures::pool(replicas), &fixtures::settings()).unwrap();
+        let facts = Facts {
+            wanted: replicas,
+            ..Facts::default()
+        };
+        (valid, plan(&facts))
+    }
+
     #[test]
-    fn r0_11_generated_credentials_survive_in_the_secret_and_the_config_hash_is_stable() {
-        let valid = validate::validate(&fixtures::pool(1), &fixtures::settings()).unwrap();
-        let credentials = PoolCredentials::generate();
-        let (secret, hash) = secret::build(&valid, &credentials);
-        assert_eq!(PoolCredentials::read(&secret), Some(credentials.clone()));
-        assert_eq!(secret::build(&valid, &credentials).1, hash);
-        assert!(!format!("{credentials:?}").contains(credentials.api.password()));
+    fn r0_11_generated_credentials_survive_in_the_secrets() {
+        let (valid, plan) = planned(2);
+        let now = Timestamp::UNIX_EPOCH;
+        let first = secret::build(&valid, &plan, None, None, now).unwrap();
+        let again = secret::build(&valid, &plan, Some(&first.users), Some(&first.shards), now).unwrap();
+        assert_eq!(
+            (again.users, again.shards, again.config_hash),
+            (first.users.clone(), first.shards, first.config_hash)
+        );
+        // Killed between the two writes: what users were told stays.
+        let after = secret::build(&valid, &plan, Some(&first.users), None, now).unwrap();
+        assert_eq!(after.users, first.users);
+    }
+
+    #[test]
+    fn each_shard_has_a_file_and_more_shards_restart_none() {
+        let (valid, two) = planned(2);
+        let now = Timestamp::UNIX_EPOCH;
+        let first = secret::build(&valid, &two, None, None, now).unwrap();
+        let (_, three) = planned(3);
+        let grown = secret::build(&valid, &three, Some(&first.users), Some(&first.shards), now).unwrap();
+        let file = |secret: &k8s_openapi::api::core::v1::Secret, name: &str| secret::text(secret, name);
+        for shard in ["ingest-default-0.yml", "ingest-default-1.yml"] {
+            assert_eq!(file(&grown.shards, shard), file(&first.shards, shard), "{shard}");
+        }
+        assert_eq!(file(&first.shards, "ingest-default-2.yml"), None);
+        assert!(file(&grown.shards, "ingest-default-2.yml").is_some());
+        assert_ne!(
+            file(&first.shards, "ingest-default-0.yml"),
+            file(&first.shards, "ingest-default-1.yml")
+        );
+        assert_eq!(grown.config_hash, first.config_hash);
+        // What opens all shards, or vouches for them, is in no shard's hands.
+        let of_shards = first.shards.data.as_ref().unwrap();
+        assert!(!of_shards.contains_key("api-key") && !of_shards.contains_key("ca.key"));
     }
 
     #[test]
     fn every_child_is_owned_and_the_shards_are_restricted() {
-        let valid = validate::validate(&fixtures::pool(3), &fixtures::settings()).unwrap();
-        let plan = plan(&Facts {
-            wanted: 3,
-            ..Facts::default()
-        });
+        let (valid, plan) = planned(3);
         let children = build::build(&valid, &plan, "hash");
         for meta in [
             &children.service.metadata,

@@ -1,93 +1,154 @@
-//! The Secret of a pool: credentials made once and kept, and the configuration that holds them.
+//! The Secrets of a pool: `ingest-{pool}`, for those who use its shards, and `ingest-{pool}-shards`, for the shards themselves.
+//! What was made once is kept; certificates are renewed in time.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use marsad_crds::labels::{PASSWORD_KEY, READER_PASSWORD_KEY, READER_USERNAME_KEY, USERNAME_KEY};
+use marsad_mediamtx::{AUTHORITIES_KEY, Access, Logins, ServerConfig, render_config};
+use marsad_runtime::certificates::{self, Bundle, CertificateError, Pair};
 use sha2::{Digest, Sha256};
 
 use super::build::child_name;
+use super::plan::Plan;
 use super::validate::ValidPool;
 use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 use crate::random;
 
-/// File that the shards read.
-pub(crate) const CONFIG_FILE: &str = "mediamtx.yml";
-
 /// Where the shards record to.
 pub(crate) const RECORDINGS: &str = "/recordings";
+/// Where the shards have their certificate.
+pub(crate) const CERTIFICATE: &str = "/certificate";
+/// Key of the newest authority's private key: only the operator needs it.
+const AUTHORITY_KEY: &str = "ca.key";
+/// Keys of a shard's certificate, and the names of its files.
+pub(crate) const PAIR: [&str; 2] = ["tls.crt", "tls.key"];
 
-/// A pool's credentials: one user for the API and metrics, one for reading pictures over RTSP.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PoolCredentials {
-    /// User and password of the API.
-    pub api: marsad_mediamtx::Credentials,
-    /// User and password for RTSP reads.
-    pub reader: marsad_mediamtx::Credentials,
+/// Name of the Secret that the shards read.
+pub(crate) fn shards_name(pool: &str) -> String {
+    format!("{}-shards", child_name(pool))
 }
 
-impl PoolCredentials {
-    /// New random ones.
-    pub(crate) fn generate() -> Self {
-        Self {
-            api: marsad_mediamtx::Credentials::new("marsad", random::text(40)),
-            reader: marsad_mediamtx::Credentials::new("reader", random::text(40)),
-        }
-    }
+/// Key of a shard's configuration, less the name of its pod.
+pub(crate) const CONFIG_SUFFIX: &str = ".yml";
 
-    /// Those in a Secret; none when a key is missing.
-    pub(crate) fn read(secret: &Secret) -> Option<Self> {
-        let text = |key: &str| {
-            let bytes = &secret.data.as_ref()?.get(key)?.0;
-            String::from_utf8(bytes.clone())
-                .ok()
-                .filter(|text| !text.is_empty())
-        };
-        Some(Self {
-            api: marsad_mediamtx::Credentials::new(text(USERNAME_KEY)?, text(PASSWORD_KEY)?),
-            reader: marsad_mediamtx::Credentials::new(text(READER_USERNAME_KEY)?, text(READER_PASSWORD_KEY)?),
+/// A pool's Secrets, and what follows from them.
+pub(crate) struct Secrets {
+    /// For those who use the shards: logins and authorities.
+    pub users: Secret,
+    /// For the shards: a configuration for each, and their certificate.
+    pub shards: Secret,
+    /// Changes when what all shards read at their start does.
+    pub config_hash: String,
+    /// When certificates are to be seen to next.
+    pub due: Timestamp,
+}
+
+/// A value of `secret` as text.
+pub(crate) fn text(secret: &Secret, key: &str) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
+}
+
+/// How the shards of the pool whose Secret this is are reached.
+///
+/// # Errors
+/// When a key is missing or empty.
+pub(crate) fn access(
+    secret: &Secret,
+    name: &str,
+    namespace: &str,
+) -> Result<Access, marsad_mediamtx::MissingKey> {
+    Access::read(name, namespace, |key| text(secret, key))
+}
+
+/// What is to be there, from what is there.
+///
+/// # Errors
+/// When no certificate can be made.
+pub(crate) fn build(
+    pool: &ValidPool,
+    plan: &Plan,
+    users: Option<&Secret>,
+    shards: Option<&Secret>,
+    now: Timestamp,
+) -> Result<Secrets, CertificateError> {
+    // Kept for ever once made: new ones would restart every shard.
+    let logins = users
+        .and_then(|secret| Logins::read(|key| text(secret, key)).ok())
+        .unwrap_or_else(|| Logins::generate(|| random::text(40)));
+    let service = format!("{}.{}.svc", child_name(&pool.name), pool.namespace);
+    let names = [service.clone(), format!("*.{service}")];
+    let step = certificates::step(kept(users, shards).as_ref(), &names, now)?;
+    let Bundle {
+        authorities,
+        authority_key,
+        server: Pair { certificate, key },
+    } = step.bundle;
+
+    let mut of_users: BTreeMap<String, String> = logins
+        .entries()
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    of_users.insert(AUTHORITIES_KEY.to_owned(), authorities);
+    of_users.insert(AUTHORITY_KEY.to_owned(), authority_key);
+    let mut of_shards: BTreeMap<String, String> = (0..plan.replicas)
+        .map(|ordinal| {
+            let shard = format!("{}-{ordinal}", child_name(&pool.name));
+            (format!("{shard}{CONFIG_SUFFIX}"), config(&logins, &shard))
         })
+        .collect();
+    for (name, value) in PAIR.into_iter().zip([certificate, key]) {
+        of_shards.insert(name.to_owned(), value);
     }
-}
-
-impl std::fmt::Debug for PoolCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PoolCredentials(***)")
-    }
-}
-
-/// The Secret and the hash of what the shards read of it.
-pub(crate) fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret, String) {
-    let config = marsad_mediamtx::render_config(&marsad_mediamtx::ServerConfig {
-        api_port: API_PORT,
-        metrics_port: METRICS_PORT,
-        rtsp_port: RTSP_PORT,
-        api: credentials.api.clone(),
-        reader: credentials.reader.clone(),
-        recordings: RECORDINGS.to_owned(),
-    });
-    let hash = Sha256::digest(config.as_bytes())
+    // One shard's stands for all: the others differ by their names alone. With no shard there is one to come.
+    let first = config(&logins, &format!("{}-0", child_name(&pool.name)));
+    let config_hash = Sha256::digest(first.as_bytes())
         .iter()
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect();
+    Ok(Secrets {
+        users: secret(pool, child_name(&pool.name), of_users),
+        shards: secret(pool, shards_name(&pool.name), of_shards),
+        config_hash,
+        due: step.due,
+    })
+}
+
+fn kept(users: Option<&Secret>, shards: Option<&Secret>) -> Option<Bundle> {
+    let (users, shards) = (users?, shards);
+    let of_shards = |key| shards.and_then(|shards| text(shards, key)).unwrap_or_default();
+    let [certificate, key] = PAIR.map(of_shards);
+    Some(Bundle {
+        authorities: text(users, AUTHORITIES_KEY)?,
+        authority_key: text(users, AUTHORITY_KEY)?,
+        server: Pair { certificate, key },
+    })
+}
+
+fn config(logins: &Logins, shard: &str) -> String {
+    render_config(&ServerConfig {
+        api_port: API_PORT,
+        metrics_port: METRICS_PORT,
+        rtsp_port: RTSP_PORT,
+        api: logins.api(shard),
+        metrics: logins.metrics.clone(),
+        reader: logins.reader.clone(),
+        recordings: RECORDINGS.to_owned(),
+        certificate: CERTIFICATE.to_owned(),
+    })
+}
+
+fn secret(pool: &ValidPool, name: String, values: BTreeMap<String, String>) -> Secret {
     let mut labels = crate::labels::of("mediamtx");
     labels.insert(POOL_LABEL.to_owned(), pool.name.clone());
-    let data: BTreeMap<String, ByteString> = [
-        (USERNAME_KEY, credentials.api.username()),
-        (PASSWORD_KEY, credentials.api.password()),
-        (READER_USERNAME_KEY, credentials.reader.username()),
-        (READER_PASSWORD_KEY, credentials.reader.password()),
-        (CONFIG_FILE, config.as_str()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
-    .collect();
-    let secret = Secret {
+    let bytes = |(key, value): (String, String)| (key, ByteString(value.into_bytes()));
+    Secret {
         metadata: ObjectMeta {
-            name: Some(child_name(&pool.name)),
+            name: Some(name),
             namespace: Some(pool.namespace.clone()),
             labels: Some(labels),
             owner_references: Some(vec![OwnerReference {
@@ -96,8 +157,7 @@ pub(crate) fn build(pool: &ValidPool, credentials: &PoolCredentials) -> (Secret,
             }]),
             ..ObjectMeta::default()
         },
-        data: Some(data),
+        data: Some(values.into_iter().map(bytes).collect()),
         ..Secret::default()
-    };
-    (secret, hash)
+    }
 }

@@ -121,10 +121,10 @@ fn put(report: &mut Report, used: &[Used], count: f64) -> Result<()> {
     Ok(())
 }
 
-/// A pool with one shard, as large as the default: a limit of processors would be measured instead of the cost.
+/// A pool with one shard.
 async fn pool(test: &Scenario, arm: &Arm) -> Result<String> {
     let name = format!("{}-{}", test.namespace, arm.name.replace('_', "-"));
-    test.pool_of(&name, json!({"replicas": 1})).await
+    crate::pool_of(test, &name, 1).await
 }
 
 async fn cameras(test: &Scenario, arm: &Arm, pool: &str, count: u32) -> Result<()> {

@@ -14,6 +14,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, patch, post};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::Listener;
 
 /// MediaMTX's API, as the operator expects it.
 const PORT: u16 = 9997;
@@ -36,7 +39,7 @@ struct Configured {
 
 impl Engine {
     /// Listens for shard number `shard`.
-    pub(super) async fn start(shard: usize) -> Result<Self> {
+    pub(super) async fn start(shard: usize, acceptor: TlsAcceptor) -> Result<Self> {
         let [high, low] = u16::try_from(shard + 1)?.to_be_bytes();
         let address = Ipv4Addr::new(127, 77, high, low);
         let state: Shared = Arc::default();
@@ -49,9 +52,10 @@ impl Engine {
             .route("/v3/config/paths/delete/{*name}", delete(remove))
             .route("/v3/paths/list", get(paths))
             .with_state(state.clone());
-        let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, PORT)))
+        let tcp = tokio::net::TcpListener::bind(SocketAddr::from((address, PORT)))
             .await
             .with_context(|| format!("{address}:{PORT} is taken"))?;
+        let listener = Listener { tcp, acceptor };
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, state })
     }

@@ -4,6 +4,7 @@
 
 mod engine;
 mod operator;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,9 +88,10 @@ impl Edge {
             "spec": {"agency": "police", "rtsp": {}},
         }))?;
         create(&Api::namespaced(client.clone(), CAMERAS), &source).await?;
+        let acceptor = tls::acceptor(&client).await?;
         let mut engines = Vec::new();
         for shard in 0..shards {
-            let engine = engine::Engine::start(shard).await?;
+            let engine = engine::Engine::start(shard, acceptor.clone()).await?;
             pod(&client, shard, &engine.address.to_string()).await?;
             engines.push(engine);
         }

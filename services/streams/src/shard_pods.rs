@@ -1,6 +1,7 @@
-//! Which pods are shards, and the passwords of their pool: from a watch of pods and the Secret `ingest-{pool}`.
+//! Which pods are shards, and how those of their pool are reached: from a watch of pods and the Secret `ingest-{pool}`.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,21 +10,21 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use marsad_crds::labels;
-use marsad_mediamtx::Credentials;
+use marsad_mediamtx::Access;
 use marsad_runtime::watch::Watch;
 
 use crate::shards::{Rtsp, Shards};
 
 const API_PORT: u16 = 9997;
 const RTSP_PORT: u16 = 8554;
-/// A Secret that was not there, or a password that was refused, is read again this often.
+/// A Secret that was not there, or whose password or authority is no longer right, is read again this often.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where a shard is, as its pod says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Address {
     uid: String,
-    ip: String,
+    ip: IpAddr,
     pool: String,
 }
 
@@ -33,7 +34,7 @@ fn addresses<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<String, Addres
     pods.filter_map(|pod| {
         let status = pod.status.as_ref()?;
         let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        let ip = status.pod_ip.clone().filter(|ip| !ip.is_empty() && !ended)?;
+        let ip = status.pod_ip.as_ref().filter(|_| !ended)?.parse().ok()?;
         let pool = pod.labels().get(labels::INGEST_POOL)?.clone();
         Some((
             pod.name_any(),
@@ -45,31 +46,6 @@ fn addresses<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<String, Addres
         ))
     })
     .collect()
-}
-
-fn base(scheme: &str, ip: &str, port: u16) -> String {
-    if ip.contains(':') {
-        format!("{scheme}://[{ip}]:{port}")
-    } else {
-        format!("{scheme}://{ip}:{port}")
-    }
-}
-
-/// What a pool's Secret holds.
-#[derive(Debug, Clone)]
-struct Passwords {
-    api: Credentials,
-    /// Without it there are no last pictures; the rest works.
-    reader: Option<marsad_rtsp::Credentials>,
-}
-
-fn passwords(secret: &Secret) -> Option<Passwords> {
-    let value = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
-    let reader = value(labels::READER_USERNAME_KEY).zip(value(labels::READER_PASSWORD_KEY));
-    Some(Passwords {
-        api: Credentials::new(value(labels::USERNAME_KEY)?, value(labels::PASSWORD_KEY)?),
-        reader: reader.map(|(username, password)| marsad_rtsp::Credentials::new(username, password)),
-    })
 }
 
 /// Keeps `shards` true as long as the process runs.
@@ -95,6 +71,7 @@ pub async fn run(client: Client, namespace: String, shards: Shards) -> Result<()
             follow(
                 &shards,
                 &secrets,
+                &namespace,
                 &mut known,
                 addresses(state.iter().map(AsRef::as_ref)),
             )
@@ -110,6 +87,7 @@ pub async fn run(client: Client, namespace: String, shards: Shards) -> Result<()
 async fn follow(
     shards: &Shards,
     secrets: &Api<Secret>,
+    namespace: &str,
     known: &mut BTreeMap<String, Address>,
     present: BTreeMap<String, Address>,
 ) {
@@ -120,53 +98,56 @@ async fn follow(
         }
         stays
     });
-    let mut pools: BTreeMap<String, Option<Passwords>> = BTreeMap::new();
+    let mut pools: BTreeMap<String, Option<Access>> = BTreeMap::new();
     for (name, address) in present {
-        if known.get(&name) == Some(&address) && !shards.is_unauthorized(&name) {
+        if known.get(&name) == Some(&address) && !shards.is_refused(&name) {
             continue;
         }
-        let passwords = match pools.get(&address.pool) {
+        let access = match pools.get(&address.pool) {
             Some(read) => read.clone(),
             None => {
-                let read = read(secrets, &address.pool).await;
+                let read = read(secrets, namespace, &address.pool).await;
                 pools.insert(address.pool.clone(), read.clone());
                 read
             }
         };
-        let Some(Passwords { api, reader }) = passwords else {
+        let Some(Access { logins, trust }) = access else {
             continue;
         };
-        let rtsp = reader.map(|reader| Rtsp {
-            base: base("rtsp", &address.ip, RTSP_PORT),
-            reader,
-        });
-        match shards.put(&name, &base("http", &address.ip, API_PORT), api, rtsp) {
-            Ok(()) => {
+        let rtsp = Rtsp {
+            base: format!("rtsp://{}", SocketAddr::new(address.ip, RTSP_PORT)),
+            reader: marsad_rtsp::Credentials::new(logins.reader.username(), logins.reader.password()),
+        };
+        let base = format!("https://{}", SocketAddr::new(address.ip, API_PORT));
+        match marsad_mediamtx::Client::new(&base, &logins.api(&name), Some(&trust)) {
+            Ok(client) => {
+                shards.put(&name, client, Some(rtsp));
                 tracing::info!(shard = name, pool = address.pool, "shard_found");
                 known.insert(name, address);
             }
             Err(error) => tracing::error!(
                 shard = name,
                 error = &error as &dyn std::error::Error,
-                "shard_address_unusable"
+                "shard_unusable"
             ),
         }
     }
 }
 
-async fn read(secrets: &Api<Secret>, pool: &str) -> Option<Passwords> {
+async fn read(secrets: &Api<Secret>, namespace: &str, pool: &str) -> Option<Access> {
     let name = format!("ingest-{pool}");
     match secrets.get_opt(&name).await {
         Ok(Some(secret)) => {
-            let passwords = passwords(&secret);
-            match &passwords {
-                None => tracing::warn!(secret = name, "secret_lacks_username_or_password"),
-                Some(Passwords { reader: None, .. }) => {
-                    tracing::warn!(secret = name, "secret_lacks_reader");
-                }
-                Some(_) => {}
-            }
-            passwords
+            let get = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
+            Access::read(&name, namespace, get)
+                .inspect_err(|missing| {
+                    tracing::warn!(
+                        secret = name,
+                        error = missing as &dyn std::error::Error,
+                        "secret_incomplete"
+                    );
+                })
+                .ok()
         }
         Ok(None) => {
             tracing::debug!(secret = name, "secret_not_there_yet");
@@ -206,24 +187,5 @@ mod tests {
         let found = addresses(pods.iter());
         assert_eq!(found.keys().collect::<Vec<_>>(), ["ingest-default-0"]);
         assert_eq!(found["ingest-default-0"].pool, "default");
-        assert_eq!(base("http", "10.1.0.4", API_PORT), "http://10.1.0.4:9997");
-        assert_eq!(base("rtsp", "fd00::4", RTSP_PORT), "rtsp://[fd00::4]:8554");
-    }
-
-    #[test]
-    fn a_secret_without_a_reader_still_opens_the_api() {
-        let secret = |keys: &[&str]| Secret {
-            data: Some(
-                keys.iter()
-                    .map(|key| ((*key).to_owned(), k8s_openapi::ByteString(b"x".to_vec())))
-                    .collect(),
-            ),
-            ..Secret::default()
-        };
-        let (api, reader) = (["username", "password"], ["reader-username", "reader-password"]);
-        assert!(passwords(&secret(&reader)).is_none());
-        assert!(passwords(&secret(&api)).unwrap().reader.is_none());
-        let whole = passwords(&secret(&[api, reader].concat())).unwrap();
-        assert_eq!(whole.reader, Some(marsad_rtsp::Credentials::new("x", "x")));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use marsad_mediamtx::{Client, Credentials, Error};
+use marsad_mediamtx::{Client, Error};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -45,7 +45,7 @@ struct Entry {
     rtsp: Option<Rtsp>,
     calls: Arc<Semaphore>,
     epoch: Option<u64>,
-    unauthorized: bool,
+    refused: bool,
     _poll: AbortOnDropHandle<()>,
 }
 
@@ -70,18 +70,8 @@ impl Shards {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A shard is at `base` now, and read from at `rtsp` where that is known. Replaces what was known under its name.
-    ///
-    /// # Errors
-    /// When `base` is no URL.
-    pub fn put(
-        &self,
-        name: &str,
-        base: &str,
-        credentials: Credentials,
-        rtsp: Option<Rtsp>,
-    ) -> Result<(), Error> {
-        let client = Client::new(base, credentials)?;
+    /// A shard answers to `client` now, and is read from at `rtsp` where that is known. Replaces what was known under its name.
+    pub fn put(&self, name: &str, client: Client, rtsp: Option<Rtsp>) {
         let calls = Arc::new(Semaphore::new(CALLS_AT_ONCE));
         let poll = tokio::spawn(self.clone().poll(name.to_owned(), client.clone(), calls.clone()));
         let entry = Entry {
@@ -89,12 +79,11 @@ impl Shards {
             rtsp,
             calls,
             epoch: None,
-            unauthorized: false,
+            refused: false,
             _poll: AbortOnDropHandle::new(poll),
         };
         self.entries().insert(name.to_owned(), entry);
         self.changed.send_replace(());
-        Ok(())
     }
 
     /// The shard is gone.
@@ -140,9 +129,9 @@ impl Shards {
             .collect()
     }
 
-    /// Whether the password at hand was refused.
-    pub fn is_unauthorized(&self, name: &str) -> bool {
-        self.entries().get(name).is_some_and(|entry| entry.unauthorized)
+    /// Whether it refused the password at hand, or showed a certificate that we do not believe.
+    pub fn is_refused(&self, name: &str) -> bool {
+        self.entries().get(name).is_some_and(|entry| entry.refused)
     }
 
     /// Tells when a shard came, went, fell silent or began a new life.
@@ -159,7 +148,7 @@ impl Shards {
             ticks.tick().await;
             let answer = match tokio::time::timeout(POLL_DEADLINE, client.info()).await {
                 Ok(Ok(info)) => Answer::Life(epoch_of(&info.started)),
-                Ok(Err(Error::Unauthorized)) => Answer::Unauthorized,
+                Ok(Err(Error::Unauthorized | Error::Untrusted(_))) => Answer::NotMine,
                 Ok(Err(Error::Unreachable(why))) if why.contains("refused") => Answer::Refused,
                 Ok(Err(_)) | Err(_) => Answer::Miss,
             };
@@ -178,7 +167,7 @@ impl Shards {
         else {
             return;
         };
-        entry.unauthorized = answer == Answer::Unauthorized;
+        entry.refused = answer == Answer::NotMine;
         let epoch = if let Answer::Life(epoch) = answer {
             epoch
         } else {
@@ -201,7 +190,8 @@ impl Shards {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Life(Option<u64>),
-    Unauthorized,
+    /// The password or the certificate that we have of it is not right.
+    NotMine,
     Refused,
     Miss,
 }
@@ -227,14 +217,9 @@ mod tests {
     async fn a_shard_nobody_knows_is_not_a_silent_one() {
         let shards = Shards::default();
         assert_eq!(shards.state("ingest-default-0"), Shard::Unknown);
-        shards
-            .put(
-                "ingest-default-0",
-                "http://127.0.0.1:1",
-                Credentials::new("a", "b"),
-                None,
-            )
-            .unwrap();
+        let login = marsad_mediamtx::Credentials::new("a", "b");
+        let client = Client::new("http://127.0.0.1:1", &login, None).unwrap();
+        shards.put("ingest-default-0", client, None);
         assert_eq!(shards.state("ingest-default-0"), Shard::Silent);
         assert!(shards.api("ingest-default-0").is_none());
         shards.remove("ingest-default-0");

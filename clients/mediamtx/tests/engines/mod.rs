@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use marsad_mediamtx::{Client, Credentials, ServerConfig, render_config};
+use marsad_mediamtx::{Client, Credentials, ServerConfig, Trust, render_config};
 use tempfile::TempDir;
 
 /// How long a test waits for anything before it says what it waited for.
@@ -103,30 +103,61 @@ async fn listening(port: u16) {
     .await;
 }
 
+/// Puts a certificate and its key into `folder`, as kubelet does: both change in one step. Returns who vouches for it.
+fn certify(folder: &Path) -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let made = rcgen::generate_simple_self_signed([MediaMtx::NAME.to_owned()]).unwrap();
+    let data = folder.join(format!("..{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(data.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let next = folder.join("..next");
+    std::os::unix::fs::symlink(&data, &next).unwrap();
+    std::fs::rename(next, folder.join("..data")).unwrap();
+    for file in ["tls.crt", "tls.key"] {
+        let link = folder.join(file);
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(Path::new("..data").join(file), link).unwrap();
+        }
+    }
+    made.cert.pem()
+}
+
 /// A shard, with the configuration that Marsad gives to shards.
 pub struct MediaMtx {
     process: Option<Process>,
     folder: TempDir,
     pub config: ServerConfig,
+    pub trust: Trust,
 }
 
 impl MediaMtx {
+    /// The name in a shard's certificate.
+    pub const NAME: &str = "ingest-default.test.svc";
+
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let authorities = certify(folder.path());
         let config = ServerConfig {
             api_port: free_port(),
             metrics_port: free_port(),
             rtsp_port: free_port(),
             // With letters that MediaMTX does not take in plain text.
             api: Credentials::new("marsad", "a p\"ss: wörd %"),
+            metrics: Credentials::new("metrics", "a third"),
             reader: Credentials::new("reader", "anöther/one"),
             recordings: folder.path().join("recordings").display().to_string(),
+            certificate: folder.path().display().to_string(),
         };
         std::fs::write(folder.path().join("mediamtx.yml"), render_config(&config)).unwrap();
         let mut server = Self {
             process: None,
             folder,
             config,
+            trust: Trust {
+                authorities,
+                name: Self::NAME.to_owned(),
+            },
         };
         server.restart().await;
         server
@@ -149,11 +180,19 @@ impl MediaMtx {
     }
 
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.config.api_port)
+        format!("https://127.0.0.1:{}", self.config.api_port)
     }
 
     pub fn client(&self) -> Client {
-        Client::new(&self.address(), self.config.api.clone()).unwrap()
+        Client::new(&self.address(), &self.config.api, Some(&self.trust)).unwrap()
+    }
+
+    /// Gives it another certificate while it runs, and returns who vouches for that.
+    pub fn certify_anew(&self) -> Trust {
+        Trust {
+            authorities: certify(self.folder.path()),
+            name: Self::NAME.to_owned(),
+        }
     }
 
     pub fn rtsp(&self, path: &str) -> String {

@@ -197,9 +197,7 @@ impl House {
         let shards = Shards::default();
         for (name, shard) in ["s0", "s1"].iter().zip(&engines.shards) {
             let rtsp = Some(shard.reader());
-            shards
-                .put(name, &shard.base, MediaMtx::credentials(), rtsp)
-                .unwrap();
+            shards.put(name, shard.client(), rtsp);
         }
         let told = Arc::new(Told::default());
         let reconciler = Reconciler::new(

@@ -102,7 +102,7 @@ impl MediaMtx {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.base, Self::credentials()).unwrap()
+        Client::new(&self.base, &Self::credentials(), None).unwrap()
     }
 
     pub(crate) fn stop(&mut self) {

@@ -303,7 +303,7 @@ prop_compose! {
                     ..Default::default()
                 }),
                 recordings: size.map(|size| RecordingsVolume {
-                    size: Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity(size)),
+                    size: k8s_openapi::apimachinery::pkg::api::resource::Quantity(size),
                     storage_class_name: Some(name.clone()),
                 }),
             },

@@ -7,9 +7,9 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
-    Service, ServicePort, ServiceSpec, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServicePort,
+    ServiceSpec, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -22,6 +22,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::plan::Plan;
 use super::validate::ValidPool;
+use super::volumes;
 use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 
 /// User and group of the engine: the images have no other.
@@ -192,8 +193,10 @@ fn shards(pool: &ValidPool, plan: &Plan, config_hash: &str) -> StatefulSet {
                     )])),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod(pool)),
+                spec: Some(volumes::with_recordings(pod(pool), pool)),
             },
+            volume_claim_templates: volumes::claims(pool),
+            persistent_volume_claim_retention_policy: volumes::retention(pool),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
@@ -225,27 +228,20 @@ fn pod(pool: &ValidPool) -> PodSpec {
             ..TopologySpreadConstraint::default()
         }]),
         containers: vec![container(pool)],
-        volumes: Some(vec![
-            Volume {
-                name: "config".to_owned(),
-                secret: Some(SecretVolumeSource {
-                    secret_name: Some(child_name(&pool.name)),
-                    items: Some(vec![k8s_openapi::api::core::v1::KeyToPath {
-                        key: super::secret::CONFIG_FILE.to_owned(),
-                        path: super::secret::CONFIG_FILE.to_owned(),
-                        mode: None,
-                    }]),
-                    default_mode: Some(0o440),
-                    ..SecretVolumeSource::default()
-                }),
-                ..Volume::default()
-            },
-            Volume {
-                name: "recordings".to_owned(),
-                empty_dir: Some(EmptyDirVolumeSource::default()),
-                ..Volume::default()
-            },
-        ]),
+        volumes: Some(vec![Volume {
+            name: "config".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(child_name(&pool.name)),
+                items: Some(vec![k8s_openapi::api::core::v1::KeyToPath {
+                    key: super::secret::CONFIG_FILE.to_owned(),
+                    path: super::secret::CONFIG_FILE.to_owned(),
+                    mode: None,
+                }]),
+                default_mode: Some(0o440),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        }]),
         ..PodSpec::default()
     }
 }
@@ -297,7 +293,7 @@ fn container(pool: &ValidPool) -> Container {
         }),
         volume_mounts: Some(vec![
             mount("config", "/config", true),
-            mount("recordings", super::secret::RECORDINGS, false),
+            mount(volumes::RECORDINGS, super::secret::RECORDINGS, false),
         ]),
         ..Container::default()
     }

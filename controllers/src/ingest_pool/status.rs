@@ -30,20 +30,10 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
     let generation = pool.metadata.generation;
     let (mut status, wanted) = match outcome {
         Outcome::Refused(invalid) => {
-            let message = invalid.to_string();
+            let (reason, message) = (invalid.reason().as_str(), invalid.to_string());
             let wanted = vec![
-                Wanted::new(
-                    Type::Ready.as_str(),
-                    false,
-                    Reason::WrongNamespace.as_str(),
-                    message.clone(),
-                ),
-                Wanted::new(
-                    Type::Stalled.as_str(),
-                    true,
-                    Reason::WrongNamespace.as_str(),
-                    message,
-                ),
+                Wanted::new(Type::Ready.as_str(), false, reason, message.clone()),
+                Wanted::new(Type::Stalled.as_str(), true, reason, message),
             ];
             (IngestPoolStatus::default(), wanted)
         }
@@ -283,6 +273,10 @@ mod tests {
         let mut elsewhere = pool(2);
         elsewhere.metadata.namespace = Some("police".into());
         let refused = validate(&elsewhere, &settings()).unwrap_err();
+        let other = Invalid::OtherVolumes {
+            set: "ingest-default".into(),
+            has: "none".into(),
+        };
         let written = [
             ("serves", pool(2), applied(2, 2, 2)),
             ("not every pod serves", pool(2), applied(2, 1, 2)),
@@ -298,6 +292,7 @@ mod tests {
                 with_plan(applied(2, 2, 2), answering(), false),
             ),
             ("in another namespace", elsewhere, Outcome::Refused(refused)),
+            ("the shards keep other volumes", pool(2), Outcome::Refused(other)),
         ]
         .map(|(name, pool, outcome)| (name, 1, status(&pool, &outcome, Timestamp::UNIX_EPOCH)));
         check_written("IngestPool", &written);

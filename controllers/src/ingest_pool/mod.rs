@@ -168,6 +168,7 @@ impl Controller {
                 cordoned: node
                     .and_then(|node| nodes.get(None, node))
                     .is_some_and(|node| is_cordoned(&node)),
+                ran: pod.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Pending"),
                 name,
             })
         });

@@ -43,7 +43,7 @@ fn spec(plan: &Plan) -> IngestPoolSpec {
             image: None,
             resources: resources(plan),
             recordings: size.map(|size| RecordingsVolume {
-                size: Some(Quantity(format!("{size:.0}Gi"))),
+                size: Quantity(format!("{size:.0}Gi")),
                 storage_class_name: None,
             }),
         },

@@ -192,6 +192,8 @@ pub enum Publisher {
 /// How a camera is recorded.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+// MediaMTX refuses a path whose recordings would be removed before their file is full.
+#[x_kube(validation = Rule::new("duration(self.retention) >= duration('1h')").message("spec.recording.retention must be at least 1h: a recording is kept in files of an hour, and each is removed as a whole").field_path(".retention"))]
 pub struct CameraRecording {
     /// False stops recording and keeps what is there until its retention is over.
     #[serde(default = "yes")]

@@ -27,6 +27,7 @@ pub(crate) const PUBLIC: &str = "remove it; these keys are public";
 const HTTP_URL: &str = "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9/_.~?&=%-]*)?$";
 const DURATION: &str = "^([0-9]+(h|m|s))+$";
 const BITRATE: &str = "^[0-9]+(k|M)$";
+const SIZE: &str = "^[1-9][0-9]{0,14}(Mi|Gi|Ti|Pi)$";
 const GUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
 const CODE: &str = "^[A-Z0-9]([A-Z0-9_]*[A-Z0-9])?$";
 const CIDR_LENGTH: u32 = 43;
@@ -183,6 +184,17 @@ pub(crate) fn bitrate(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Room on a volume: of the forms of a Kubernetes quantity those that nobody misreads.
+pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
+    text(
+        20,
+        &[matches(
+            SIZE,
+            "must be a whole number of Mi, Gi, Ti or Pi; for example 500Gi",
+        )],
+    )
+}
+
 /// A GUID of Milestone.
 pub(crate) fn guid(_: &mut SchemaGenerator) -> Schema {
     // Room for braces, so that the rule, which knows the way out, answers instead of the limit.
@@ -237,6 +249,17 @@ pub fn parse_bitrate(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
+/// Bytes of the grammar `^[1-9][0-9]*(Mi|Gi|Ti|Pi)$`; none when it is not one, or too large to count.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (number, power) = [("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50)]
+        .into_iter()
+        .find_map(|(unit, power)| Some((text.strip_suffix(unit)?, power)))?;
+    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(1 << power)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +286,11 @@ mod tests {
         assert_eq!(parse_bitrate("2M"), Some(2_000_000));
         for bad in ["", "k", "2", "2m", "+2M", "2.5M", "2MM"] {
             assert_eq!(parse_bitrate(bad), None, "{bad}");
+        }
+        assert_eq!(parse_size("2Gi"), parse_size("2048Mi"));
+        assert_eq!(parse_size("1Ti"), Some(1 << 40));
+        for bad in ["", "Gi", "2", "2G", "+2Gi", "2.5Gi", "99999999999999999999Pi"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
         }
     }
 

@@ -73,9 +73,13 @@ impl Default for IngestPoolSpec {
     }
 }
 
+/// The way out for a pool whose volumes should be others: a StatefulSet keeps the claims that it was made with.
+const OTHER_POOL: &str = "make another IngestPool, move the cameras to it by spec.poolRef, and delete this one when its recordings are past their retention";
+
 /// How shards are run.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.recordings) == has(oldSelf.recordings)").message(format!("spec.mediamtx.recordings can't be added to a pool or taken from it: {OTHER_POOL}").as_str()).field_path(".recordings"))]
 pub struct MediaMtxSpec {
     /// Image of MediaMTX; absent: the chart's, which is the one that is tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,8 +88,9 @@ pub struct MediaMtxSpec {
     /// Requests and limits of a shard; absent: 4 GiB of memory at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// Where recordings are kept; absent: for the life of the pod.
+    /// Where recordings are kept: a volume for each shard, which stays when its shard goes. Absent: for the life of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = grammar::immutable("spec.mediamtx.recordings", OTHER_POOL))]
     pub recordings: Option<RecordingsVolume>,
 }
 
@@ -93,9 +98,9 @@ pub struct MediaMtxSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordingsVolume {
-    /// Size of the volume of one shard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Quantity>,
+    /// Size of the volume of one shard, as 100Gi; `kubectl marsad capacity` tells it.
+    #[schemars(schema_with = "grammar::size")]
+    pub size: Quantity,
     /// StorageClass of the volume; absent: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "grammar::subdomain")]

@@ -140,6 +140,8 @@ reasons! {
     TooLittle,
     /// The object is not in the release's namespace, so it does not count.
     WrongNamespace,
+    /// The shards that are there have other volumes for recordings than the spec asks for, and keep them.
+    OtherVolumes,
     /// Every gateway pod has the configuration.
     Programmed,
     /// A gateway pod refused an object.

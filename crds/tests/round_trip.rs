@@ -158,7 +158,7 @@ prop_compose! {
         place in of((-90.0..=90.0_f64, -180.0..=180.0_f64)), suspend in any::<bool>(),
         mode in prop_oneof![Just(LiveMode::OnDemand), Just(LiveMode::Always), Just(LiveMode::Off)],
         publisher in prop_oneof![Just(Publisher::Auto), Just(Publisher::Native), Just(Publisher::Forward), Just(Publisher::Ingress)],
-        retention in of(duration()), pool in of(label()), status in of(camera_status()),
+        retention in of("[1-9][0-9]{0,3}h([0-9]{1,4}[ms]){0,2}"), pool in of(label()), status in of(camera_status()),
     ) -> Camera {
         let mut camera = Camera::new(&name, CameraSpec {
             source_ref: NameRef { name: source },
@@ -303,7 +303,7 @@ prop_compose! {
                     ..Default::default()
                 }),
                 recordings: size.map(|size| RecordingsVolume {
-                    size: Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity(size)),
+                    size: k8s_openapi::apimachinery::pkg::api::resource::Quantity(size),
                     storage_class_name: Some(name.clone()),
                 }),
             },

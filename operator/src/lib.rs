@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -12,7 +13,9 @@ use marsad_controllers::fleet::{self, Fleet};
 use marsad_controllers::ingest_pool::PoolSettings;
 use marsad_controllers::reach::{self, Reach};
 use marsad_controllers::{bootstrap, camera, camera_source, ingest_pool};
-use marsad_crds::{Camera, CameraSource, IngestPool, StreamQuota, labels};
+use marsad_crds::{
+    Camera, CameraSource, IngestPool, IngestPoolSpec, MediaMtxSpec, RecordingsVolume, StreamQuota, labels,
+};
 use marsad_runtime::backoff::Schedule;
 use marsad_runtime::client;
 use marsad_runtime::controller::{ControllerMetrics, Manager};
@@ -39,10 +42,41 @@ pub struct Args {
     /// Shards of the IngestPool `default` that is made when there is none.
     #[arg(long, env = "DEFAULT_POOL_REPLICAS", default_value_t = 1)]
     default_pool_replicas: i32,
+    /// Volume of the recordings of each of its shards, such as 500Gi; none: recordings go with the pod.
+    #[arg(long, env = "DEFAULT_POOL_RECORDINGS_SIZE")]
+    default_pool_recordings_size: Option<String>,
+    /// StorageClass of those volumes; none: the cluster's default.
+    #[arg(
+        long,
+        env = "DEFAULT_POOL_RECORDINGS_STORAGE_CLASS",
+        requires = "default_pool_recordings_size"
+    )]
+    default_pool_recordings_storage_class: Option<String>,
     /// Ranges of addresses that belong to the cluster and that it does not tell itself, with commas between: no camera is looked for
     /// there. Pods by the nodes and Services are known.
     #[arg(long, env = "CLUSTER_CIDRS", value_delimiter = ',')]
     cluster_cidrs: Vec<ipnet::IpNet>,
+}
+
+impl Args {
+    /// The IngestPool `default`, should there be none.
+    fn default_pool(&self) -> IngestPoolSpec {
+        let recordings = self
+            .default_pool_recordings_size
+            .clone()
+            .map(|size| RecordingsVolume {
+                size: Quantity(size),
+                storage_class_name: self.default_pool_recordings_storage_class.clone(),
+            });
+        IngestPoolSpec {
+            replicas: self.default_pool_replicas,
+            mediamtx: MediaMtxSpec {
+                recordings,
+                ..MediaMtxSpec::default()
+            },
+            ..IngestPoolSpec::default()
+        }
+    }
 }
 
 /// What is done by one process of several.
@@ -52,7 +86,7 @@ struct Leader {
     pool_context: ingest_pool::Context,
     cameras: Watch<Camera>,
     metrics: ControllerMetrics,
-    default_pool_replicas: i32,
+    default_pool: IngestPoolSpec,
     stop: CancellationToken,
     heartbeats: Heartbeats,
 }
@@ -65,7 +99,7 @@ impl Leader {
             pool_context,
             cameras,
             metrics,
-            default_pool_replicas,
+            default_pool,
             stop,
             heartbeats,
         } = self;
@@ -87,7 +121,7 @@ impl Leader {
         );
         let sources = camera_source::run(client.clone(), context.sources.clone(), manager.clone());
         let cameras = camera::run(context, cameras, manager);
-        let bootstrap = bootstrapped(&client, &namespace, default_pool_replicas, &stop);
+        let bootstrap = bootstrapped(&client, &namespace, &default_pool, &stop);
         let _: (_, _, _, (), ()) = tokio::join!(pools, sources, cameras, survey, bootstrap);
     }
 }
@@ -100,6 +134,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut role = Role::start("operator", &args.role)?;
     let client = client::counted(&role.metrics).await?;
     let namespace = args.role.pod_namespace.clone();
+    let default_pool = args.default_pool();
     let metrics = ControllerMetrics::new(&role.metrics);
     let of_shards = watcher::Config::default().labels(&format!(
         "{}={},{}={}",
@@ -206,7 +241,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         pool_context,
         cameras,
         metrics,
-        default_pool_replicas: args.default_pool_replicas,
+        default_pool,
         stop: stop.clone(),
         heartbeats: role.heartbeats.clone(),
     };
@@ -237,9 +272,9 @@ fn watch<K: Watched>(
 }
 
 /// Makes what must be there once, again and again until it is: the API server may be away at the start.
-async fn bootstrapped(client: &Client, namespace: &str, pool_replicas: i32, stop: &CancellationToken) {
+async fn bootstrapped(client: &Client, namespace: &str, pool: &IngestPoolSpec, stop: &CancellationToken) {
     let mut failures = 0;
-    while let Err(error) = bootstrap::ensure(client, namespace, pool_replicas).await {
+    while let Err(error) = bootstrap::ensure(client, namespace, pool).await {
         failures += 1;
         let pause = Schedule {
             initial: Duration::from_secs(1),

@@ -389,14 +389,14 @@ mod tests {
                 ..first.clone()
             },
             Bundle {
-                server: other.server.clone(),
-                ..first.clone()
-            },
-            Bundle {
                 server: Pair {
                     key: other.server.key.clone(),
                     ..first.server.clone()
                 },
+                ..first.clone()
+            },
+            Bundle {
+                server: other.server,
                 ..first.clone()
             },
         ];

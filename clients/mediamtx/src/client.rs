@@ -21,7 +21,7 @@ const PAGE: &str = "2000";
 
 /// What becomes of a connection after an answer.
 #[derive(Debug, Clone, Copy)]
-enum Connection {
+pub(crate) enum Connection {
     /// The next call uses it.
     Keep,
     /// The answer is long and seldom asked for: the connection's buffer has grown with it, and would stay so for each shard.
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// Every page of a list. A path that comes or goes between two pages may be seen twice or not at all: callers poll.
-    async fn all<T: DeserializeOwned>(
+    pub(crate) async fn all<T: DeserializeOwned>(
         &self,
         path: &str,
         query: &[(&str, &str)],
@@ -217,7 +217,7 @@ impl Client {
         Ok(all)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.read(self.request(Method::GET, path, &[], Bytes::new())?)
             .await
     }

@@ -1,12 +1,18 @@
 //! The configuration file of a shard.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::Credentials;
+
+/// How long recordings are kept of paths that MediaMTX does not know: of cameras that were deleted, or moved, before it was last
+/// started. It removes files of paths in its configuration only (1.20.1, internal/recordcleaner), and what a path asked for goes
+/// with the path. A month: rather a recording too many than evidence that is gone, and a volume does not fill for ever.
+pub const ORPHANS: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// What differs between configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +91,14 @@ pub fn render_config(config: &ServerConfig) -> String {
         let _ = writeln!(text, "    pass: \"{}\"", hashed(user.password()));
         let _ = writeln!(text, "    ips: []\n    permissions:\n      - action: {action}");
     }
+    // `all_others` is every path that has no configuration of its own. Nobody may publish to it; it is there for the recordings.
+    let orphans = ORPHANS.as_secs() / 3600;
     // Recorded in parts of a second, so that a crash loses that much; a file an hour (research/media-plane.md §1).
     let _ = write!(
         text,
         "pathDefaults:\n  rtspTransport: tcp\n  recordFormat: fmp4\n  recordPath: {recordings}/%path/%Y-%m-%d_%H-%M-%S-%f\n\
-         \x20 recordPartDuration: 1s\n  recordSegmentDuration: 1h\npaths: {{}}\n"
+         \x20 recordPartDuration: 1s\n  recordSegmentDuration: 1h\npaths:\n  all_others:\n\
+         \x20   recordDeleteAfter: {orphans}h\n"
     );
     text
 }
@@ -122,6 +131,10 @@ mod tests {
         );
         assert_eq!(text.matches("- user:").count(), 3);
         assert_eq!(text.matches("Encryption: true\n").count(), 2);
+        assert!(
+            text.ends_with("\npaths:\n  all_others:\n    recordDeleteAfter: 744h\n"),
+            "{text}"
+        );
         for off in ["rtmp", "hls", "webrtc", "srt", "moq", "pprof", "playback"] {
             assert!(text.contains(&format!("\n{off}: false\n")), "{off}");
         }

@@ -13,14 +13,16 @@ mod config;
 mod credentials;
 mod error;
 mod path;
+mod recordings;
 mod state;
 mod transport;
 
 pub use access::{AUTHORITIES_KEY, Access, Logins, MissingKey};
 pub use client::Client;
-pub use config::{ServerConfig, render_config};
+pub use config::{ORPHANS, ServerConfig, render_config};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use path::{ForwardEntry, PathConf, PathConfig, PathPatch, RtspTransport, diff};
+pub use recordings::Recording;
 pub use state::{Forward, ForwardState, Info, PathState, Track};
 pub use transport::{Transport, Trust};

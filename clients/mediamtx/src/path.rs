@@ -1,6 +1,7 @@
 //! A path's configuration: the fields that Marsad owns, and how they differ from what MediaMTX has.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,17 @@ impl PathConf {
 
 const AT_REST: &str = "publisher";
 
+impl PathConf {
+    /// A path whose camera is elsewhere or gone, for the sake of its recordings: MediaMTX shows and removes those of paths that it knows,
+    /// each by its own retention.
+    pub fn kept(retention: impl Into<String>) -> Self {
+        Self {
+            record_delete_after: Some(retention.into()),
+            ..Self::pull(AT_REST, RtspTransport::Tcp)
+        }
+    }
+}
+
 impl fmt::Debug for PathConf {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -95,6 +107,13 @@ pub struct PathConfig {
     /// Where the path is forwarded to; `streams` owns it.
     #[serde(deserialize_with = "null_is_empty")]
     pub forward: Vec<ForwardEntry>,
+}
+
+impl PathConfig {
+    /// How long a recording is kept; none when MediaMTX's word for it is not understood.
+    pub fn retention(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(seconds(&self.record_delete_after)?).ok()
+    }
 }
 
 /// MediaMTX writes an empty list as `null` when it was never set.

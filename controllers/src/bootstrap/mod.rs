@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, PostParams};
 use kube::{Client, Resource, ResourceExt};
-use marsad_crds::IngestPool;
+use marsad_crds::{IngestPool, IngestPoolSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,11 +40,11 @@ pub enum BootstrapError {
     },
 }
 
-/// Makes what is absent in `namespace`; `pool_replicas` is the size of the default pool.
+/// Makes what is absent in `namespace`; `pool` is what the default pool is to be.
 ///
 /// # Errors
 /// When the API server refuses or is away; the caller tries again.
-pub async fn ensure(client: &Client, namespace: &str, pool_replicas: i32) -> Result<(), BootstrapError> {
+pub async fn ensure(client: &Client, namespace: &str, pool: &IngestPoolSpec) -> Result<(), BootstrapError> {
     let owner = owner(client, namespace).await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     if absent(&secrets, secrets::LIVEKIT).await? {
@@ -62,19 +62,13 @@ pub async fn ensure(client: &Client, namespace: &str, pool_replicas: i32) -> Res
     }
     let pools: Api<IngestPool> = Api::namespaced(client.clone(), namespace);
     if absent(&pools, DEFAULT_POOL).await? {
-        create(&pools, &default_pool(pool_replicas, owner)).await?;
+        create(&pools, &default_pool(pool.clone(), owner)).await?;
     }
     Ok(())
 }
 
-fn default_pool(replicas: i32, owner: Option<OwnerReference>) -> IngestPool {
-    let mut pool = IngestPool::new(
-        DEFAULT_POOL,
-        marsad_crds::IngestPoolSpec {
-            replicas,
-            ..Default::default()
-        },
-    );
+fn default_pool(spec: IngestPoolSpec, owner: Option<OwnerReference>) -> IngestPool {
+    let mut pool = IngestPool::new(DEFAULT_POOL, spec);
     pool.metadata.labels = Some(crate::labels::of("mediamtx"));
     pool.metadata.owner_references = owner.map(|owner| vec![owner]);
     pool

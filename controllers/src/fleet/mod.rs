@@ -1,6 +1,7 @@
 //! The fleet: every shard (ingest pod) as it was last seen. One task a shard polls its MediaMTX, which has no
 //! watch; controllers read the picture it leaves here and are woken when it changes for one of their cameras.
 
+mod archive;
 mod choose;
 mod moves;
 mod observe;
@@ -22,6 +23,7 @@ use marsad_runtime::watch::Watch;
 use tokio::sync::{broadcast, watch};
 
 use self::places::{Place, Places};
+pub use archive::Held;
 pub use choose::{Candidate, Choice, Health, choose};
 pub use pods::run;
 pub use seen::{PathSeen, Seen};
@@ -90,6 +92,8 @@ struct Inner {
     written: HashMap<String, HashSet<String>>,
     /// Shards that are to go, or to be restarted: their cameras are moved first.
     leaving: HashSet<String>,
+    /// Shards that are to go and nobody is on → what they have recorded.
+    held: HashMap<String, Held>,
     /// Pool → what the last look over it found.
     surveys: HashMap<String, PoolSurvey>,
     /// The term in which this process may remove paths; none before it has led.
@@ -314,6 +318,7 @@ impl Fleet {
                 inner.leaving.insert(shard);
             } else {
                 inner.leaving.remove(&shard);
+                inner.held.remove(&shard);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The observer of one shard: polls its MediaMTX every second, judges its health, tells whose path changed and
-//! removes strays.
+//! The observer of one shard: polls its MediaMTX every second, judges its health and tells whose path changed.
+//! What nobody wants there any more is its archive's business.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::seen::Configs;
-use super::stray::strays;
 use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
 use crate::ingest_pool::{access, child_name};
 
@@ -43,7 +42,6 @@ pub(super) struct Observer {
     namespace: String,
     name: String,
     pool: String,
-    cameras: Watch<Camera>,
     target: watch::Receiver<Option<Target>>,
     connection: Option<(Target, mediamtx::Client)>,
     answered: Option<Instant>,
@@ -69,7 +67,6 @@ impl Observer {
         namespace: String,
         name: String,
         pool: String,
-        cameras: Watch<Camera>,
         target: watch::Receiver<Option<Target>>,
     ) -> Self {
         fleet.announce(Shard {
@@ -87,7 +84,6 @@ impl Observer {
             namespace,
             name,
             pool,
-            cameras,
             target,
             connection: None,
             answered: None,
@@ -161,27 +157,7 @@ impl Observer {
                     .wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
             }
         }
-        match self.fleet.fence() {
-            // Removed when another term begins, if then nobody wants them.
-            Some(fence) => fence.guard(self.remove_strays(&client)).await.unwrap_or(Ok(())),
-            None => Ok(()),
-        }
-    }
-
-    async fn remove_strays(&self, client: &mediamtx::Client) -> Result<(), PollError> {
-        for path in self.strays() {
-            client.delete_path(&path).await?;
-            self.fleet.written(&self.name, &path);
-            tracing::info!(shard = self.name, path, "path_removed");
-        }
         Ok(())
-    }
-
-    fn strays(&self) -> Vec<String> {
-        let seen = self.fleet.seen(&self.name);
-        strays(seen.configs.keys().map(String::as_str), |camera| {
-            is_known(&self.cameras, camera) && self.fleet.is_at(camera, &self.name)
-        })
     }
 
     async fn connect(&mut self, target: Target) -> Result<mediamtx::Client, PollError> {
@@ -309,7 +285,8 @@ impl Fleet {
     }
 }
 
-fn is_known(cameras: &Watch<Camera>, camera: &str) -> bool {
+/// Whether `camera` (namespace/name) is there.
+pub(super) fn is_known(cameras: &Watch<Camera>, camera: &str) -> bool {
     camera
         .split_once('/')
         .is_some_and(|(namespace, name)| cameras.get(Some(namespace), name).is_some())

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::archive::Archive;
 use super::observe::{Observer, RELIST, Target};
 use super::{Fleet, POOL_LABEL};
 
@@ -83,11 +84,11 @@ pub async fn run(
                     namespace.clone(),
                     name.clone(),
                     pool,
-                    cameras.clone(),
                     receiver,
                 );
-                targets.insert(name, sender);
                 observers.spawn(observer.run());
+                observers.spawn(Archive::new(fleet.clone(), cameras.clone(), name.clone()).run());
+                targets.insert(name, sender);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use marsad_crds::{Camera, IngestPool};
 use marsad_runtime::watch::Watch;
@@ -10,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::moves::{Loaded, Movable, plan};
-use super::{Fleet, Health, Inner, path_name};
+use super::{Fleet, Health, Held, Inner, path_name};
 
 /// Time between looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub struct ShardSurvey {
     pub empty: bool,
     /// It is to go, and there is no room for its cameras elsewhere.
     pub stuck: bool,
+    /// What it has recorded; known of an empty one that is to go.
+    pub held: Held,
 }
 
 /// Looks over all pools, until `stop`.
@@ -115,6 +118,12 @@ impl Fleet {
                         lost: shard.health == Health::Lost,
                         empty: shard.load == 0,
                         stuck: moves.stuck.contains(&shard.name),
+                        held: inner
+                            .held
+                            .get(&shard.name)
+                            .copied()
+                            .unwrap_or_default()
+                            .at(Timestamp::now()),
                     };
                     (shard.name, found)
                 })

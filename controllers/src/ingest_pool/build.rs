@@ -7,9 +7,9 @@ use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, KeyToPath, ObjectFieldSelector,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, Service, ServicePort, ServiceSpec, TCPSocketAction,
     TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::api::networking::v1::{
@@ -23,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::plan::Plan;
 use super::validate::ValidPool;
+use super::volumes;
 use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 
 /// User and group of the engine: the images have no other.
@@ -197,8 +198,10 @@ fn shards(pool: &ValidPool, plan: &Plan, config_hash: &str) -> StatefulSet {
                     )])),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod(pool)),
+                spec: Some(volumes::with_recordings(pod(pool), pool)),
             },
+            volume_claim_templates: volumes::claims(pool),
+            persistent_volume_claim_retention_policy: volumes::retention(pool),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
@@ -233,11 +236,6 @@ fn pod(pool: &ValidPool) -> PodSpec {
         volumes: Some(vec![
             of_secret(pool, "config", None),
             of_secret(pool, "certificate", Some(super::secret::PAIR)),
-            Volume {
-                name: "recordings".to_owned(),
-                empty_dir: Some(EmptyDirVolumeSource::default()),
-                ..Volume::default()
-            },
         ]),
         ..PodSpec::default()
     }
@@ -327,7 +325,7 @@ fn container(pool: &ValidPool) -> Container {
             },
             // Kubelet renews these, and MediaMTX takes them while it runs.
             mount("certificate", super::secret::CERTIFICATE, true),
-            mount("recordings", super::secret::RECORDINGS, false),
+            mount(volumes::RECORDINGS, super::secret::RECORDINGS, false),
         ]),
         ..Container::default()
     }

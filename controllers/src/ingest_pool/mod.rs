@@ -8,6 +8,7 @@ mod plan;
 mod secret;
 mod status;
 mod validate;
+mod volumes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -145,18 +146,12 @@ fn surveyed(context: &Context) -> impl Stream<Item = ObjectRef<IngestPool>> + Se
 
 impl Controller {
     /// What is known of the pool.
-    fn facts(&self, pool: &ValidPool) -> Facts {
+    fn facts(&self, pool: &ValidPool, set: Option<&StatefulSet>) -> Facts {
         let Context {
-            settings,
-            sets,
-            pods,
-            nodes,
-            fleet,
-            ..
+            pods, nodes, fleet, ..
         } = &self.context;
-        let set = sets.get(Some(&settings.namespace), &child_name(&pool.name));
-        let status = set.as_ref().and_then(|set| set.status.as_ref());
-        let current = set.as_ref().is_some_and(|set| {
+        let status = set.and_then(|set| set.status.as_ref());
+        let current = set.is_some_and(|set| {
             status.and_then(|status| status.observed_generation) == set.metadata.generation
         });
         let revision = status
@@ -175,13 +170,14 @@ impl Controller {
                 cordoned: node
                     .and_then(|node| nodes.get(None, node))
                     .is_some_and(|node| is_cordoned(&node)),
+                ran: pod.status.as_ref().and_then(|status| status.phase.as_deref()) != Some("Pending"),
                 name,
             })
         });
         Facts {
             wanted: pool.replicas,
             force: pool.force,
-            told: set.as_ref().and_then(|set| set.spec.as_ref()?.replicas),
+            told: set.and_then(|set| set.spec.as_ref()?.replicas),
             pods: pods.collect(),
             survey: fleet.survey_of(&pool.name),
         }
@@ -226,9 +222,16 @@ impl Reconcile for Controller {
         let client = &self.context.client;
         let now = Timestamp::now();
         let mut renewal = None;
-        let outcome = match validate::validate(&pool, &self.context.settings) {
+        let name = child_name(&pool.name_any());
+        let set = self
+            .context
+            .sets
+            .get(Some(&self.context.settings.namespace), &name);
+        let valid = validate::validate(&pool, &self.context.settings)
+            .and_then(|valid| volumes::agrees(&valid, set.as_deref()).map(|()| valid));
+        let outcome = match valid {
             Ok(valid) => {
-                let facts = self.facts(&valid);
+                let facts = self.facts(&valid, set.as_deref());
                 let plan = plan(&facts);
                 self.context.fleet.leave(&valid.name, &plan.leaving);
                 let Applied { shards, due } = apply::apply(client, &valid, &plan, now).await?;

@@ -1,9 +1,9 @@
 //! What may be done to a pool's pods now, so that no picture is broken for a plan: a shard is emptied before it goes, is restarted, or
 //! its node is drained (contracts.md 10). Pure.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::fleet::{PoolSurvey, ShardSurvey};
+use crate::fleet::{Held, PoolSurvey, ShardSurvey};
 
 /// A pod of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) struct PodSeen {
     pub outdated: bool,
     /// Its node takes no new pods: it is to be drained.
     pub cordoned: bool,
+    /// It has run: one that never has, for want of a node or of an image, has recorded nothing.
+    pub ran: bool,
 }
 
 /// What is known.
@@ -46,6 +48,8 @@ pub(crate) struct Plan {
     pub leaving: HashSet<String>,
     /// Shards that are to go and still have cameras, in the order of their names.
     pub draining: BTreeSet<String>,
+    /// Shards that are to go, have no cameras any more, and hold recordings or have not said that they hold none.
+    pub keeping: BTreeMap<String, Held>,
     /// Every shard that is wanted answers.
     pub serving: bool,
     /// One that is wanted has not answered for long.
@@ -75,8 +79,13 @@ pub(crate) fn plan(facts: &Facts) -> Plan {
         for pod in surplus {
             plan.leaving.insert(pod.name.clone());
             let shard = of(pod);
+            let holds = pod.ran && shard.held != Held::Nothing;
             if !shard.empty {
                 plan.draining.insert(pod.name.clone());
+            } else if holds {
+                plan.keeping.insert(pod.name.clone(), shard.held);
+            }
+            if !shard.empty || holds {
                 plan.replicas = plan.replicas.max(pod.ordinal.saturating_add(1).min(told));
             }
             if shard.stuck {
@@ -129,6 +138,7 @@ mod tests {
             name: format!("s-{ordinal}"),
             outdated: false,
             cordoned: false,
+            ran: true,
         }
     }
 
@@ -137,6 +147,7 @@ mod tests {
         lost: false,
         empty: false,
         stuck: false,
+        held: Held::Nothing,
     };
     const EMPTY: ShardSurvey = ShardSurvey { empty: true, ..BUSY };
     const STUCK: ShardSurvey = ShardSurvey { stuck: true, ..BUSY };
@@ -211,6 +222,32 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_that_holds_recordings_stays_until_they_are_past_their_retention_or_it_is_forced() {
+        let until = Held::Until(jiff::Timestamp::UNIX_EPOCH);
+        for held in [until, Held::Unknown] {
+            let shard = ShardSurvey { held, ..EMPTY };
+            let waits = plan(&facts(1, &[BUSY, shard, EMPTY]));
+            assert_eq!((waits.replicas, leaving(&waits)), (2, vec!["s-1", "s-2"]));
+            assert_eq!(waits.keeping, BTreeMap::from([("s-1".to_owned(), held)]));
+            assert!(waits.draining.is_empty());
+            let forced = plan(&Facts {
+                force: true,
+                ..facts(1, &[BUSY, shard])
+            });
+            assert_eq!((forced.replicas, forced.keeping.len()), (1, 0));
+            let mut never = facts(1, &[BUSY, shard]);
+            never.pods[1].ran = false;
+            assert_eq!(plan(&never).replicas, 1, "it has recorded nothing");
+            assert!(plan(&facts(2, &[BUSY, shard])).keeping.is_empty(), "it is wanted");
+        }
+        let cameras_first = plan(&facts(1, &[BUSY, ShardSurvey { held: until, ..BUSY }]));
+        assert_eq!(
+            (cameras_first.draining.len(), cameras_first.keeping.len()),
+            (1, 0)
+        );
+    }
+
+    #[test]
     fn a_pool_serves_when_each_shard_that_is_wanted_answers() {
         assert!(plan(&facts(2, &[BUSY, EMPTY])).serving);
         assert!(!plan(&facts(2, &[BUSY, SILENT])).serving);
@@ -275,20 +312,23 @@ mod tests {
     }
 
     proptest! {
-        /// Without force no shard goes that has cameras, whatever else is so; and never more shards than were told before or are wanted.
+        /// Without force no shard goes that has cameras or recordings, whatever else is so; and never more shards than were told before
+        /// or are wanted.
         #[test]
-        fn no_shard_goes_with_its_cameras(wanted in 0..6_i32, shards in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()), 0..6)) {
-            let surveys: Vec<ShardSurvey> = shards.iter().map(|&(serves, empty, ..)| ShardSurvey { serves, lost: false, empty, stuck: !empty && !serves }).collect();
+        fn no_shard_goes_with_its_cameras_or_recordings(wanted in 0..6_i32, shards in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>()), 0..6)) {
+            let helds = [Held::Nothing, Held::Unknown, Held::Until(jiff::Timestamp::UNIX_EPOCH)];
+            let surveys: Vec<ShardSurvey> = shards.iter().map(|&(serves, empty, _, _, held, _)| ShardSurvey { serves, lost: false, empty, stuck: !empty && !serves, held: helds[held] }).collect();
             let mut facts = facts(wanted, &surveys);
-            for (pod, &(_, _, outdated, cordoned)) in facts.pods.iter_mut().zip(&shards) {
+            for (pod, &(_, _, outdated, cordoned, _, ran)) in facts.pods.iter_mut().zip(&shards) {
                 pod.outdated = outdated;
                 pod.cordoned = cordoned;
+                pod.ran = ran;
             }
             let plan = plan(&facts);
             let told = facts.told.unwrap();
             prop_assert!(plan.replicas >= wanted && plan.replicas <= told.max(wanted));
             for (pod, survey) in facts.pods.iter().zip(&surveys) {
-                prop_assert!(pod.ordinal < plan.replicas || survey.empty);
+                prop_assert!(pod.ordinal < plan.replicas || (survey.empty && (survey.held == Held::Nothing || !pod.ran)));
             }
             // At most one shard that serves and has cameras is restarted, and only when it is stuck or the only one.
             let restarted = facts.pods.iter().zip(&surveys).filter(|(pod, _)| pod.outdated && !pod.cordoned && pod.ordinal >= plan.partition && pod.ordinal < wanted);

@@ -10,6 +10,7 @@ use marsad_runtime::conditions::{Wanted, is_true, settle};
 use super::build;
 use super::plan::Plan;
 use super::validate::{Invalid, ValidPool};
+use crate::fleet::Held;
 
 /// What a pass came to.
 #[derive(Debug)]
@@ -30,20 +31,10 @@ pub(crate) fn status(pool: &IngestPool, outcome: &Outcome, now: Timestamp) -> In
     let generation = pool.metadata.generation;
     let (mut status, wanted) = match outcome {
         Outcome::Refused(invalid) => {
-            let message = invalid.to_string();
+            let (reason, message) = (invalid.reason().as_str(), invalid.to_string());
             let wanted = vec![
-                Wanted::new(
-                    Type::Ready.as_str(),
-                    false,
-                    Reason::WrongNamespace.as_str(),
-                    message.clone(),
-                ),
-                Wanted::new(
-                    Type::Stalled.as_str(),
-                    true,
-                    Reason::WrongNamespace.as_str(),
-                    message,
-                ),
+                Wanted::new(Type::Ready.as_str(), false, reason, message.clone()),
+                Wanted::new(Type::Stalled.as_str(), true, reason, message),
             ];
             (IngestPoolStatus::default(), wanted)
         }
@@ -84,29 +75,60 @@ fn headroom(pool: &str, enough: bool) -> Wanted {
     Wanted::new(Type::Headroom.as_str(), enough, reason.as_str(), message)
 }
 
-/// Shards that are to go and have cameras still; none when there are none.
+/// Shards that are to go and have cameras or recordings still; none when there are none.
 fn draining(valid: &ValidPool, plan: &Plan) -> Option<Vec<Wanted>> {
     let names = |shards: &BTreeSet<String>| shards.iter().cloned().collect::<Vec<_>>().join(", ");
-    let message = if plan.draining.is_empty() {
-        return None;
-    } else if plan.stuck.is_empty() {
-        format!(
+    let force = format!(
+        "kubectl annotate ipool {} {}=true",
+        valid.name,
+        labels::FORCE_SCALE_DOWN
+    );
+    let mut said = Vec::new();
+    if !plan.stuck.is_empty() {
+        said.push(format!(
+            "{}: there is no room for its cameras on the other shards, so it stays: raise spec.replicas or spec.camerasPerReplica, or let it go with its cameras: {force}",
+            names(&plan.stuck),
+        ));
+    } else if !plan.draining.is_empty() {
+        said.push(format!(
             "{}: cameras are moved to the other shards first, then it goes",
             names(&plan.draining)
-        )
-    } else {
-        format!(
-            "{}: there is no room for its cameras on the other shards, so it stays: raise spec.replicas or spec.camerasPerReplica, or let it go with its cameras: kubectl annotate ipool {} {}=true",
-            names(&plan.stuck),
-            valid.name,
-            labels::FORCE_SCALE_DOWN
-        )
-    };
-    let reason = Reason::Draining.as_str();
+        ));
+    }
+    if !plan.keeping.is_empty() {
+        let each: Vec<String> = plan
+            .keeping
+            .iter()
+            .map(|(shard, held)| why(shard, *held))
+            .collect();
+        let what_then = if valid.recordings.is_some() {
+            "its volume stays, and they are out of reach until the pool grows again"
+        } else {
+            "they are lost"
+        };
+        said.push(format!(
+            "{}; let it go now ({what_then}): {force}",
+            each.join("; ")
+        ));
+    }
+    if said.is_empty() {
+        return None;
+    }
+    let (reason, message) = (Reason::Draining.as_str(), said.join(". "));
     Some(vec![
         Wanted::new(Type::Ready.as_str(), false, reason, message.clone()),
         Wanted::new(Type::Reconciling.as_str(), true, reason, message),
     ])
+}
+
+/// Why a shard without cameras stays.
+fn why(shard: &str, held: Held) -> String {
+    match held {
+        Held::Until(end) => format!("{shard}: stays for its recordings until {end}"),
+        Held::Unknown | Held::Nothing => {
+            format!("{shard}: stays until it has said whether it has recordings")
+        }
+    }
 }
 
 fn serving(valid: &ValidPool, shards: &StatefulSet, plan: &Plan, answers: bool) -> Vec<Wanted> {
@@ -159,6 +181,7 @@ mod tests {
     use crate::ingest_pool::fixtures::{pool, settings};
     use crate::ingest_pool::validate::validate;
     use k8s_openapi::api::apps::v1::StatefulSetStatus;
+    use marsad_crds::RecordingsVolume;
     use marsad_runtime::conditions::find;
 
     fn applied(replicas: i32, ready: i32, observed: i64) -> Outcome {
@@ -223,6 +246,13 @@ mod tests {
         }
     }
 
+    fn keeping() -> Plan {
+        Plan {
+            keeping: [("ingest-default-2".to_owned(), Held::Unknown)].into(),
+            ..answering()
+        }
+    }
+
     #[test]
     fn a_shard_that_can_t_go_says_why_and_what_to_do() {
         let message = |stuck| {
@@ -240,6 +270,39 @@ mod tests {
             stuck.contains("marsad.dev/force-scale-down=true") && stuck.contains("no room"),
             "{stuck}"
         );
+    }
+
+    #[test]
+    fn a_shard_with_recordings_says_until_when_it_stays_and_what_force_costs() {
+        let message = |held, recordings: Option<RecordingsVolume>| {
+            let mut pool = pool(2);
+            pool.spec.mediamtx.recordings = recordings;
+            let valid = validate(&pool, &settings()).unwrap();
+            let plan = Plan {
+                keeping: [("ingest-default-2".to_owned(), held)].into(),
+                ..answering()
+            };
+            let outcome = Outcome::Applied(Box::new(valid), Box::default(), plan, None);
+            let status = status(&pool, &outcome, Timestamp::UNIX_EPOCH);
+            let ready = find(&status.conditions, "Ready").unwrap();
+            assert_eq!(
+                (ready.status.as_str(), ready.reason.as_str()),
+                ("False", "Draining")
+            );
+            assert!(ready.message.contains("marsad.dev/force-scale-down=true"));
+            ready.message.clone()
+        };
+        let end = "2026-11-26T14:00:00Z";
+        let until = Held::Until(end.parse().unwrap());
+        let volume = Some(RecordingsVolume::default());
+        let kept = message(until, volume);
+        assert!(
+            kept.contains(&format!("ingest-default-2: stays for its recordings until {end}")),
+            "{kept}"
+        );
+        assert!(kept.contains("its volume stays"), "{kept}");
+        assert!(message(until, None).contains("they are lost"));
+        assert!(message(Held::Unknown, None).contains("until it has said"));
     }
 
     #[test]
@@ -283,6 +346,10 @@ mod tests {
         let mut elsewhere = pool(2);
         elsewhere.metadata.namespace = Some("police".into());
         let refused = validate(&elsewhere, &settings()).unwrap_err();
+        let other = Invalid::OtherVolumes {
+            set: "ingest-default".into(),
+            has: "none".into(),
+        };
         let written = [
             ("serves", pool(2), applied(2, 2, 2)),
             ("not every pod serves", pool(2), applied(2, 1, 2)),
@@ -293,11 +360,17 @@ mod tests {
                 with_plan(applied(3, 3, 2), draining(false), true),
             ),
             (
+                "recordings keep a shard",
+                pool(2),
+                with_plan(applied(3, 3, 2), keeping(), true),
+            ),
+            (
                 "too little headroom",
                 pool(2),
                 with_plan(applied(2, 2, 2), answering(), false),
             ),
             ("in another namespace", elsewhere, Outcome::Refused(refused)),
+            ("the shards keep other volumes", pool(2), Outcome::Refused(other)),
         ]
         .map(|(name, pool, outcome)| (name, 1, status(&pool, &outcome, Timestamp::UNIX_EPOCH)));
         check_written("IngestPool", &written);

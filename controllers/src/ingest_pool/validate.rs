@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
-use marsad_crds::{IngestPool, labels};
+use marsad_crds::{IngestPool, Reason, RecordingsVolume, labels};
 
 /// What the operator's own settings give to every pool.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub(crate) struct ValidPool {
     pub image_pull_policy: String,
     /// Requests and limits of a shard.
     pub resources: ResourceRequirements,
+    /// The volume of each shard's recordings; none: they go with the pod.
+    pub recordings: Option<RecordingsVolume>,
     /// The pool, as an owner.
     pub owner: OwnerReference,
 }
@@ -50,9 +52,29 @@ pub(crate) enum Invalid {
         /// The pool's.
         found: String,
     },
+    /// The shards that are there have other volumes, and keep them.
+    #[error(
+        "StatefulSet {set} keeps the recordings' volumes that it was made with ({has}), and spec.mediamtx.recordings asks for others: make another IngestPool with them and move the cameras to it by spec.poolRef"
+    )]
+    OtherVolumes {
+        /// The StatefulSet.
+        set: String,
+        /// What it has.
+        has: String,
+    },
     /// An object from a watch without a uid: not one that the API server made.
     #[error("the pool has no uid yet")]
     Unborn,
+}
+
+impl Invalid {
+    /// The reason of the condition that says so.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::WrongNamespace { .. } | Self::Unborn => Reason::WrongNamespace,
+            Self::OtherVolumes { .. } => Reason::OtherVolumes,
+        }
+    }
 }
 
 /// Checks `pool` against the settings.
@@ -79,6 +101,7 @@ pub(crate) fn validate(pool: &IngestPool, settings: &PoolSettings) -> Result<Val
             .resources
             .clone()
             .unwrap_or_else(super::build::default_resources),
+        recordings: engine.recordings.clone(),
         owner: pool.controller_owner_ref(&()).ok_or(Invalid::Unborn)?,
     })
 }

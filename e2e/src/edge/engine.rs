@@ -51,6 +51,8 @@ impl Engine {
             .route("/v3/config/paths/patch/{*name}", patch(change))
             .route("/v3/config/paths/delete/{*name}", delete(remove))
             .route("/v3/paths/list", get(paths))
+            .route("/v3/recordings/list", get(recordings))
+            .route("/v3/recordings/get/{*name}", get(recording))
             .with_state(state.clone());
         let tcp = tokio::net::TcpListener::bind(SocketAddr::from((address, PORT)))
             .await
@@ -110,6 +112,15 @@ fn whole(name: &str, configured: &Configured) -> Value {
         );
     }
     Value::Object(fields)
+}
+
+/// Nothing is recorded here.
+async fn recordings(Query(paging): Query<Paging>) -> Json<Value> {
+    page(Vec::new(), &paging)
+}
+
+async fn recording(Path(name): Path<String>) -> Json<Value> {
+    Json(json!({"name": name, "segments": []}))
 }
 
 async fn config(State(state): State<Shared>, Path(name): Path<String>) -> Response {

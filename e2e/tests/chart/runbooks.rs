@@ -98,6 +98,7 @@ fn r1_1_42_every_reason_of_a_camera_has_its_line() -> Result<()> {
         Reason::Enough,
         Reason::TooLittle,
         Reason::WrongNamespace,
+        Reason::OtherVolumes,
     ];
     wanted.sort_unstable();
     assert_eq!(listed(of_pools)?, wanted);

@@ -17,6 +17,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("agencies[0].namespace=Police", "agencies"),
     ("agencies[0].name=police", "agencies"),
     ("operator.defaultPool.replicas=0", "replicas"),
+    ("operator.defaultPool.recordings.size=lots", "size"),
     ("streams.linger=10", "linger"),
     ("api.service.type=ExternalName", "type"),
     ("api.ingress.enabled=true", "host"),

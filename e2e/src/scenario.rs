@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use marsad_crds::{Camera, CameraSource, CameraSourceSpec, IngestPool, NameRef, RtspSource};
 use serde_json::{Value, json};
 
@@ -267,6 +267,8 @@ impl Scenario {
             self.sim.delete(name).await?;
         }
         wait::gone(&namespaces, &self.namespace, GONE).await?;
+        let claims: Api<PersistentVolumeClaim> =
+            Api::namespaced(self.cluster.client.clone(), &self.cluster.namespace);
         for pool in &made.pools {
             for pod in self.cluster.pods_of("mediamtx").await? {
                 let name = pod.metadata.name.unwrap_or_default();
@@ -274,6 +276,11 @@ impl Scenario {
                     wait::gone(&self.cluster.pods(), &name, GONE).await?;
                 }
             }
+            // Claims outlive their pool.
+            let of_pool = ListParams::default().labels(&format!("marsad.dev/ingest-pool={pool}"));
+            claims
+                .delete_collection(&DeleteParams::default(), &of_pool)
+                .await?;
         }
         Ok(())
     }

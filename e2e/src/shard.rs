@@ -20,7 +20,20 @@ pub async fn ask(test: &Scenario, name: &str, what: &str) -> Result<Option<Value
     let camera = test.cameras().get(name).await?;
     let ingest = camera.status.and_then(|status| status.ingest).context("ingest")?;
     let (shard, path) = (ingest.shard.context("shard")?, ingest.path.context("path")?);
-    let pool = ingest.pool.context("pool")?;
+    ask_one(test, &ingest.pool.context("pool")?, &shard, what, &path).await
+}
+
+/// What `shard` of `pool` answers to `what` about `path`, wherever its camera is; none when it knows nothing of it.
+///
+/// # Errors
+/// When the shard does not answer.
+pub async fn ask_one(
+    test: &Scenario,
+    pool: &str,
+    shard: &str,
+    what: &str,
+    path: &str,
+) -> Result<Option<Value>> {
     let pods = test.cluster.pods_of("mediamtx").await?;
     let pod = pods
         .into_iter()

@@ -159,18 +159,69 @@ pub(crate) fn bare(checkout: &Checkout) -> Result<node::Status> {
 fn dns(checkout: &Checkout) -> Result<()> {
     let address = Plan::load(&checkout.state())?.ranges.dns_service().to_string();
     let manifest = include_str!("../manifests/coredns.yaml").replace("$DNS_SERVICE", &address);
-    let file = checkout.state().join("coredns.yaml");
-    // Written only after it has worked: its being there means that there is nothing to do.
-    if std::fs::read_to_string(&file).is_ok_and(|applied| applied == manifest) {
-        return Ok(());
+    let part = Part {
+        file: "coredns.yaml",
+        namespace: "kube-system",
+        workload: "deployment/coredns",
+        manifest,
+    };
+    if !part.is_applied(checkout) {
+        let step = Step::start("DNS");
+        part.apply(checkout)?;
+        part.wait(checkout)?;
+        step.done();
     }
-    let step = Step::start("DNS");
-    let pending = checkout.state().join("coredns.pending.yaml");
-    write_atomically(&pending, &manifest, 0o600)?;
-    let cluster = Cluster::local(checkout);
-    cluster.apply_file(&pending)?;
-    cluster.rolled_out("kube-system", "deployment/coredns")?;
-    std::fs::rename(&pending, &file)?;
-    step.done();
     Ok(())
+}
+
+/// The default StorageClass and what makes its volumes, which are in the state folder. Not waited for here: nobody claims a volume
+/// before the release is there.
+pub(crate) fn storage(checkout: &Checkout) -> Result<Part> {
+    engines::ensure(checkout, &[engines::LOCAL_PATH])?;
+    images::load(checkout, &[images::LOCAL_PATH, images::BUSYBOX])?;
+    let volumes = checkout.state().join("volumes").display().to_string();
+    let part = Part {
+        file: "local-path.yaml",
+        namespace: "local-path-storage",
+        workload: "deployment/local-path-provisioner",
+        manifest: include_str!("../manifests/local-path.yaml").replace("$VOLUMES", &volumes),
+    };
+    if !part.is_applied(checkout) {
+        part.apply(checkout)?;
+    }
+    Ok(part)
+}
+
+/// Something that the bare node needs, from one of our manifests.
+#[derive(Debug)]
+#[must_use = "it may not run yet"]
+pub(crate) struct Part {
+    /// Its file in the state folder.
+    file: &'static str,
+    namespace: &'static str,
+    workload: &'static str,
+    manifest: String,
+}
+
+impl Part {
+    /// Whether this very manifest was applied and has worked: its being there means that there is nothing to do.
+    fn is_applied(&self, checkout: &Checkout) -> bool {
+        std::fs::read_to_string(checkout.state().join(self.file)).is_ok_and(|text| text == self.manifest)
+    }
+
+    fn apply(&self, checkout: &Checkout) -> Result<()> {
+        let pending = checkout.state().join(format!("pending.{}", self.file));
+        write_atomically(&pending, &self.manifest, 0o600)?;
+        Cluster::local(checkout).apply_file(&pending)
+    }
+
+    /// Waits until it runs, and keeps in mind that it does.
+    pub(crate) fn wait(&self, checkout: &Checkout) -> Result<()> {
+        if self.is_applied(checkout) {
+            return Ok(());
+        }
+        Cluster::local(checkout).rolled_out(self.namespace, self.workload)?;
+        let pending = checkout.state().join(format!("pending.{}", self.file));
+        Ok(std::fs::rename(pending, checkout.state().join(self.file))?)
+    }
 }

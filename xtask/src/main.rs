@@ -167,6 +167,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Images => {
             let checkout = shipped(&checkout);
+            packages::for_images(&checkout)?;
             engines::ensure(&checkout, &engines::ALL)?;
             install::build(&checkout)?;
             print(&images::stage(&checkout)?.display().to_string())

@@ -36,6 +36,15 @@ const NODE: [Package; 9] = [
     ("mount", Sign::Program("mount")),
 ];
 
+/// What is copied into images. By its list of files: the package `busybox` has the same program, which needs libraries.
+const IMAGES: [Package; 1] = [(
+    "busybox-static",
+    Sign::File("/var/lib/dpkg/info/busybox-static.list"),
+)];
+
+/// Where busybox-static has its program.
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
+
 /// What the simulator's clips are made with.
 const CLIPS: [Package; 1] = [("ffmpeg", Sign::Program("ffmpeg"))];
 
@@ -52,6 +61,11 @@ const BROWSER: [Package; 3] = [
 /// Sees to it that the node can be started.
 pub(crate) fn for_node(checkout: &Checkout) -> Result<()> {
     ensure(checkout, &NODE)
+}
+
+/// Sees to it that images can be packed.
+pub(crate) fn for_images(checkout: &Checkout) -> Result<()> {
+    ensure(checkout, &IMAGES)
 }
 
 /// Sees to it that the simulator's clips can be made.

@@ -8,12 +8,15 @@ use crate::{cluster, engines, install, node, packages, person};
 /// Everything, in the order in which a later step needs an earlier one; each is a no-op when there is nothing to do.
 pub(crate) fn up(checkout: &Checkout) -> Result<()> {
     packages::for_node(checkout)?;
+    packages::for_images(checkout)?;
     packages::for_clips(checkout)?;
     let _lock = node::lock(checkout)?;
     cluster::bare(checkout)?;
     engines::ensure(checkout, &[engines::MEDIAMTX, engines::LIVEKIT, engines::HELM])?;
     install::build(checkout)?;
+    let storage = cluster::storage(checkout)?;
     install::local(checkout)?;
+    storage.wait(checkout)?;
     install::examples(checkout)?;
     println!("{}", url(checkout)?);
     println!("user {}, password: cargo xtask login", person::ADMIN);

@@ -102,6 +102,18 @@ pub(crate) const HELM: Engine = Engine {
     },
 };
 
+/// Volumes of the local node. No later version is to be had as a Go module.
+pub(crate) const LOCAL_PATH: Engine = Engine {
+    name: "local-path-provisioner",
+    version: "v0.0.30",
+    binaries: &["local-path-provisioner"],
+    recipe: Recipe::GoInstall {
+        package: "github.com/rancher/local-path-provisioner",
+        installed: "local-path-provisioner",
+        tags: "",
+    },
+};
+
 /// Checks rendered manifests.
 pub(crate) const KUBECONFORM: Engine = Engine {
     name: "kubeconform",
@@ -128,7 +140,15 @@ pub(crate) const PROMTOOL: Engine = Engine {
 };
 
 /// Those that `up`, images and the tiers of every run need, those that `up` needs first in front.
-pub(crate) const ALL: [Engine; 6] = [KUBERNETES, COREDNS, MEDIAMTX, LIVEKIT, HELM, KUBECONFORM];
+pub(crate) const ALL: [Engine; 7] = [
+    KUBERNETES,
+    COREDNS,
+    MEDIAMTX,
+    LIVEKIT,
+    HELM,
+    LOCAL_PATH,
+    KUBECONFORM,
+];
 
 impl Engine {
     /// Its folder in the cache; there only when the build is whole.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{Image, Item, Origin, PASSWD, valkey};
 use crate::checkout::{Checkout, hex};
 use crate::command;
+use crate::packages::BUSYBOX;
 
 /// What an entry of a layer is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ fn entries_of(checkout: &Checkout, item: &Item, target: &Path) -> Result<Vec<Ent
         }],
         Origin::Engine(engine, binary) => vec![file(engine.binary(&checkout.cache, binary), 0o755)],
         Origin::Cargo(binary) => vec![file(checkout.binaries().join(binary), 0o755)],
+        Origin::Busybox => vec![file(PathBuf::from(BUSYBOX), 0o755)],
         Origin::Pause => vec![file(pause(checkout)?, 0o755)],
         Origin::Dashboard => folder(&checkout.root.join("dashboard/dist"), target)?,
         Origin::Clips => folder(&clips(checkout)?, target)?,

@@ -34,6 +34,8 @@ pub(crate) enum Origin {
     Clips,
     /// Valkey and the libraries that it needs.
     Valkey,
+    /// Debian's static busybox, as this machine has it.
+    Busybox,
     /// The line of [`USER`].
     Passwd,
     /// An empty folder that everybody may write.
@@ -103,6 +105,34 @@ pub(crate) const COREDNS: Image = Image {
         },
     ],
     entrypoint: &["/coredns"],
+};
+
+/// Makes the volumes of the local node.
+pub(crate) const LOCAL_PATH: Image = Image {
+    name: "local-path-provisioner",
+    items: &[
+        PASSWD_ITEM,
+        Item {
+            source: "local-path-provisioner",
+            target: "/local-path-provisioner",
+            origin: Origin::Engine(engines::LOCAL_PATH, "local-path-provisioner"),
+        },
+    ],
+    entrypoint: &["/local-path-provisioner"],
+};
+
+/// The shell with which [`LOCAL_PATH`] makes and removes a volume's folder.
+pub(crate) const BUSYBOX: Image = Image {
+    name: "busybox",
+    items: &[
+        PASSWD_ITEM,
+        Item {
+            source: "busybox",
+            target: "/bin/sh",
+            origin: Origin::Busybox,
+        },
+    ],
+    entrypoint: &["/bin/sh"],
 };
 
 const MEDIAMTX: Image = Image {
@@ -188,7 +218,9 @@ pub(crate) const SIM: Image = Image {
 };
 
 /// Every image.
-pub(crate) const ALL: [Image; 7] = [PAUSE, COREDNS, MEDIAMTX, LIVEKIT, VALKEY, MARSAD, SIM];
+pub(crate) const ALL: [Image; 9] = [
+    PAUSE, COREDNS, LOCAL_PATH, BUSYBOX, MEDIAMTX, LIVEKIT, VALKEY, MARSAD, SIM,
+];
 
 impl Image {
     /// `localhost/NAME:dev`.

@@ -42,11 +42,11 @@ for index = 1, ids do
     left = extend(set, KEYS[2], id, held, ttl, clock)
     code = BARE
     -- Of a lease whose details the server's clock has ended, only its holder can say them again.
-    if redis.call('PEXPIRE', KEYS[key], 2 * ttl) == 1 then
+    if redis.call('PEXPIRE', KEYS[key], left + ttl) == 1 then
       code = DONE
       redis.call('HSET', KEYS[key], 'expires_at', instant(clock.wall + left))
     end
-    beat(KEYS[key + 1], ttl, clock)
+    beat(KEYS[key + 1], ttl, left, clock)
   elseif clock.grace_left > 0 then
     code = RECLAIM
   end

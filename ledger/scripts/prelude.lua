@@ -127,12 +127,12 @@ local function instant(ms)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60)
 end
 
--- Keeps what people see of a lease for twice its time to live; nothing is decided by it but its sequence.
+-- Keeps what people see of a lease for a time to live longer than the lease; nothing is decided by it but its sequence.
 local function keep(reservation, ttl, left, clock, ...)
   redis.call('HSET', reservation, 'expires_at', instant(clock.wall + left), ...)
-  redis.call('PEXPIRE', reservation, 2 * ttl)
+  redis.call('PEXPIRE', reservation, left + ttl)
 end
 
-local function beat(heartbeat, ttl, clock)
-  redis.call('SET', heartbeat, instant(clock.wall), 'PX', 2 * ttl)
+local function beat(heartbeat, ttl, left, clock)
+  redis.call('SET', heartbeat, instant(clock.wall), 'PX', left + ttl)
 end

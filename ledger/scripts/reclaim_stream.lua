@@ -39,7 +39,7 @@ if code == AGAIN or code == DONE then
   if seq > clock.seq then redis.call('HSET', KEYS[1], 'seq', seq) end
   keep(KEYS[8], ttl, left, clock, 'camera_id', ARGV[8], 'source', source, 'user_id', ARGV[9],
     'reserved_at', ARGV[12], 'client_ip', ARGV[10], 'holder', ARGV[11], 'kind', 'stream', 'seq', seq)
-  beat(KEYS[9], ttl, clock)
+  beat(KEYS[9], ttl, left, clock)
 else
   seq = 0
 end

@@ -51,6 +51,6 @@ if not seq then
   seq = next_seq()
   keep(KEYS[9], ttl, left, clock, 'camera_id', ARGV[8], 'source', source, 'user_id', ARGV[9],
     'reserved_at', instant(clock.wall), 'client_ip', ARGV[10], 'holder', ARGV[11], 'kind', 'stream', 'seq', seq)
-  beat(KEYS[10], ttl, clock)
+  beat(KEYS[10], ttl, left, clock)
 end
 return {code, clock.grace_left, clock.epoch, reaped, count, limit, total, total_limit, left, seq}

@@ -140,8 +140,8 @@ impl Model {
         deadline - now
     }
 
-    fn note(&mut self, id: LeaseId, seq: i64, token: bool, ttl: u64) {
-        let until = self.wall + 2 * signed(ttl);
+    fn note(&mut self, id: LeaseId, seq: i64, token: bool, life: i64) {
+        let until = self.wall + life;
         self.notes.insert(id, Note { seq, token, until });
     }
 
@@ -182,7 +182,7 @@ impl Model {
             seq = self.notes.get(&wish.id).map_or(0, |note| note.seq);
             if seq == 0 {
                 seq = self.raise_seq(1, 0);
-                self.note(wish.id, seq, false, wish.ttl_ms);
+                self.note(wish.id, seq, false, left + signed(wish.ttl_ms));
             }
         }
         [&[code as i64], &head[..], &self.usage(&wish.source), &[left, seq]].concat()
@@ -196,7 +196,7 @@ impl Model {
             let (mut code, mut left) = (if head[0] > 0 { Code::Reclaim } else { Code::Lost }, 0);
             if self.held(*id, source).is_some() {
                 left = self.extend(*id, source, now, request.ttl_ms);
-                let until = self.wall + 2 * signed(request.ttl_ms);
+                let until = self.wall + left + signed(request.ttl_ms);
                 let noted = self.notes.get_mut(id).map(|note| note.until = until);
                 code = noted.map_or(Code::Bare, |()| Code::Done);
             }
@@ -230,7 +230,7 @@ impl Model {
             left = self.extend(request.id, &request.source, now, request.ttl_ms);
             seq = signed(request.seq).max(self.notes.get(&request.id).map_or(0, |note| note.seq));
             self.raise_seq(0, seq);
-            self.note(request.id, seq, false, request.ttl_ms);
+            self.note(request.id, seq, false, left + signed(request.ttl_ms));
         }
         [
             &[code as i64],
@@ -270,10 +270,10 @@ impl Model {
             let mut seq = 0;
             if kept < size && (held || fresh && !self.leases.contains_key(id)) {
                 kept += 1;
-                self.extend(*id, &wish.source, now, wish.ttl_ms);
+                let left = self.extend(*id, &wish.source, now, wish.ttl_ms);
                 let noted = self.notes.get(id).filter(|_| held).map(|note| note.seq);
                 seq = noted.unwrap_or_else(|| self.raise_seq(1, 0));
-                self.note(*id, seq, true, wish.ttl_ms);
+                self.note(*id, seq, true, left + signed(wish.ttl_ms));
             } else if held {
                 self.forget(*id);
             }

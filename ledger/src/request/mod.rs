@@ -1,89 +1,18 @@
 //! What goes to a script and what comes back, typed. Times are milliseconds of the lease clock.
 
 mod answer;
-
-use std::fmt::Display;
+mod call;
+mod code;
 
 pub use answer::{
-    Beat, Beats, BlockLeased, Code, GraceEnded, Head, Leased, LimitsSet, Refused, Released, SourceStats,
-    StatsRead, Swept, Undecodable, Usage, read,
+    Beat, Beats, BlockLeased, GraceEnded, Head, Leased, LimitsSet, Released, SourceStats, StatsRead, Swept,
+    Usage,
 };
+pub use call::{Call, Request, Writer};
+pub use code::{Code, Numbers, Refused, Undecodable, read};
 
-use crate::keys::{Keyspace, Opening, VERSION};
 use crate::lease::{Details, LeaseId, Source};
 use crate::script::Script;
-
-/// One call of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Which.
-    pub script: Script,
-    /// KEYS.
-    pub keys: Vec<String>,
-    /// ARGV.
-    pub args: Vec<String>,
-}
-
-/// Collects KEYS and ARGV.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    space: &'a Keyspace,
-    call: Call,
-}
-
-impl Writer<'_> {
-    fn key(&mut self, name: impl Display) {
-        self.call.keys.push(self.space.key(name));
-    }
-
-    fn keys_of(&mut self, source: &Source, kinds: &[&str]) {
-        for kind in kinds {
-            self.key(format_args!("{kind}:{source}"));
-            self.key(format_args!("{kind}:total"));
-        }
-    }
-
-    fn keys_of_lease(&mut self, id: LeaseId) {
-        self.key(format_args!("reservation:{id}"));
-        self.key(format_args!("heartbeat:{id}"));
-    }
-
-    fn arg(&mut self, value: impl Display) {
-        self.call.args.push(value.to_string());
-    }
-}
-
-/// Something to ask of a script.
-pub trait Request {
-    /// What it answers when it refuses nothing.
-    type Answer;
-    /// Which script it is.
-    const SCRIPT: Script;
-
-    /// Adds its keys and arguments to those that every call has.
-    fn write(&self, writer: &mut Writer<'_>);
-
-    /// Takes the answer from what follows the code; `None` when something is missing.
-    fn answer(code: Code, numbers: &mut answer::Numbers<'_>) -> Option<Self::Answer>;
-
-    /// The call as it is sent.
-    fn call(&self, space: &Keyspace, opening: &Opening) -> Call {
-        let mut writer = Writer {
-            space,
-            call: Call {
-                script: Self::SCRIPT,
-                keys: vec![space.key("clock")],
-                args: vec![
-                    VERSION.to_string(),
-                    opening.run_id.clone(),
-                    opening.grace_ms.to_string(),
-                ],
-            },
-        };
-        self.write(&mut writer);
-        writer.call
-    }
-}
 
 /// Asks for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +51,24 @@ impl Request for Reserve {
         }
     }
 
-    fn answer(code: Code, numbers: &mut answer::Numbers<'_>) -> Option<Leased> {
+    fn lease(&self) -> Option<LeaseId> {
+        Some(self.id)
+    }
+
+    fn may_grant(&self) -> bool {
+        true
+    }
+
+    fn granted(&self, answer: &Leased) -> Option<Vec<Release>> {
+        let (id, source) = (self.id, self.source.clone());
+        match answer.code {
+            Code::Done => Some(vec![Release { id, source }]),
+            Code::Again => Some(Vec::new()),
+            _ => None,
+        }
+    }
+
+    fn answer(code: Code, numbers: &mut Numbers<'_>) -> Option<Leased> {
         Leased::take(code, numbers)
     }
 }
@@ -165,7 +111,7 @@ impl Request for Heartbeat {
         }
     }
 
-    fn answer(_: Code, numbers: &mut answer::Numbers<'_>) -> Option<Beats> {
+    fn answer(_: Code, numbers: &mut Numbers<'_>) -> Option<Beats> {
         Beats::take(numbers)
     }
 }
@@ -190,7 +136,11 @@ impl Request for Release {
         writer.arg(self.id);
     }
 
-    fn answer(_: Code, numbers: &mut answer::Numbers<'_>) -> Option<Released> {
+    fn lease(&self) -> Option<LeaseId> {
+        Some(self.id)
+    }
+
+    fn answer(_: Code, numbers: &mut Numbers<'_>) -> Option<Released> {
         Released::take(numbers)
     }
 }
@@ -234,7 +184,11 @@ impl Request for Reclaim {
         writer.arg(&self.reserved_at);
     }
 
-    fn answer(code: Code, numbers: &mut answer::Numbers<'_>) -> Option<Leased> {
+    fn lease(&self) -> Option<LeaseId> {
+        Some(self.id)
+    }
+
+    fn answer(code: Code, numbers: &mut Numbers<'_>) -> Option<Leased> {
         Leased::take(code, numbers)
     }
 }
@@ -274,7 +228,23 @@ impl Request for LeaseBlock {
         }
     }
 
-    fn answer(_: Code, numbers: &mut answer::Numbers<'_>) -> Option<BlockLeased> {
+    fn may_grant(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    fn granted(&self, answer: &BlockLeased) -> Option<Vec<Release>> {
+        let fresh = self.fresh.iter().zip(answer.seqs.iter().skip(self.held.len()));
+        let releases: Vec<Release> = fresh
+            .filter(|(_, seq)| seq.is_some())
+            .map(|(id, _)| Release {
+                id: *id,
+                source: self.source.clone(),
+            })
+            .collect();
+        (!releases.is_empty()).then_some(releases)
+    }
+
+    fn answer(_: Code, numbers: &mut Numbers<'_>) -> Option<BlockLeased> {
         BlockLeased::take(numbers)
     }
 }
@@ -304,7 +274,7 @@ impl Request for Sweep {
         }
     }
 
-    fn answer(_: Code, numbers: &mut answer::Numbers<'_>) -> Option<Swept> {
+    fn answer(_: Code, numbers: &mut Numbers<'_>) -> Option<Swept> {
         Swept::take(numbers)
     }
 }
@@ -353,7 +323,7 @@ impl Request for SetLimits {
         }
     }
 
-    fn answer(code: Code, numbers: &mut answer::Numbers<'_>) -> Option<LimitsSet> {
+    fn answer(code: Code, numbers: &mut Numbers<'_>) -> Option<LimitsSet> {
         LimitsSet::take(code, numbers)
     }
 }
@@ -373,7 +343,7 @@ impl Request for EndGrace {
         writer.arg(self.epoch);
     }
 
-    fn answer(code: Code, numbers: &mut answer::Numbers<'_>) -> Option<GraceEnded> {
+    fn answer(code: Code, numbers: &mut Numbers<'_>) -> Option<GraceEnded> {
         GraceEnded::take(code, numbers)
     }
 }
@@ -400,7 +370,7 @@ impl Request for Stats {
         }
     }
 
-    fn answer(_: Code, numbers: &mut answer::Numbers<'_>) -> Option<StatsRead> {
+    fn answer(_: Code, numbers: &mut Numbers<'_>) -> Option<StatsRead> {
         StatsRead::take(numbers)
     }
 }

@@ -95,10 +95,10 @@ pub fn event(longest: u64, clock: bool) -> impl Strategy<Value = Event> {
     };
     // Few names for tokens, so that a block is renewed by those that it has.
     let few = vec(30_u8..38, 0..6);
-    let (often, clock) = (if clock { 12 } else { 1 }, u32::from(clock));
+    let often = if clock { 12 } else { 1 };
     prop_oneof![
         often => (0..2_000_u64).prop_map(Event::Pass),
-        clock => (0..2 * longest).prop_map(Event::Pass),
+        1 => (0..2 * longest).prop_map(Event::Pass),
         1 => (0..STEPS).prop_map(Event::Back),
         1 => Just(Event::Successor),
         1 => Just(Event::Empty),
@@ -126,11 +126,11 @@ const STEPS: u64 = 20_000;
 pub type Seen = BTreeMap<(Script, i64), u64>;
 
 /// Fails unless every code that a script can give to a well-formed call was given.
-pub fn assert_all_seen(seen: &Seen) {
+pub fn assert_all_seen(seen: &Seen, but: &[(Script, i64)]) {
     let missing: Vec<_> = EXPECTED
         .iter()
         .flat_map(|(script, codes)| codes.iter().map(|code| (*script, *code)))
-        .filter(|pair| !seen.contains_key(pair))
+        .filter(|pair| !seen.contains_key(pair) && !but.contains(pair))
         .collect();
     assert!(
         missing.is_empty(),

@@ -93,7 +93,10 @@ impl Valkey {
     pub fn sentinel(primary: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        let config = format!("bind 127.0.0.1\nport {port}\nsentinel monitor marsad 127.0.0.1 {primary} 1\n");
+        let config = format!(
+            "bind 127.0.0.1\nport {port}\nsentinel monitor marsad 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds marsad 500\nsentinel failover-timeout marsad 5000\n"
+        );
         std::fs::write(folder.path().join("sentinel.conf"), config).unwrap();
         let settings = vec!["--sentinel".to_owned()];
         let child = spawn(&folder, Some(port), &settings);
@@ -128,6 +131,38 @@ impl Valkey {
         }
     }
 
+    /// A copy of this one, in step with it.
+    pub fn replica(&self) -> Self {
+        let replica = Self::on_port(&["--replicaof", &format!("127.0.0.1 {}", self.port.unwrap())]);
+        self.until_in_step();
+        replica
+    }
+
+    /// Waits until a replica has everything that this one has.
+    pub fn until_in_step(&self) {
+        let mut connection = self.connection();
+        let _: () = redis::cmd("SET")
+            .arg("step")
+            .arg(1)
+            .query(&mut connection)
+            .unwrap();
+        let acknowledged: u32 = redis::cmd("WAIT")
+            .arg(1)
+            .arg(20_000)
+            .query(&mut connection)
+            .unwrap();
+        assert!(acknowledged >= 1, "no replica is in step");
+    }
+
+    /// Kills it, if it runs, and starts it anew, empty, as a replica of `primary`.
+    pub fn follow(&mut self, primary: &Self) {
+        self.settings = vec![
+            "--replicaof".to_owned(),
+            format!("127.0.0.1 {}", primary.port.unwrap()),
+        ];
+        self.restart();
+    }
+
     /// Kills it, if it runs, and starts it anew, empty.
     pub fn restart(&mut self) {
         self.kill();
@@ -146,6 +181,12 @@ impl Valkey {
     /// A connection that waits.
     pub fn connection(&self) -> redis::Connection {
         let address = redis::ConnectionAddr::Unix(self.folder.path().join("socket"));
+        redis::Client::open(address).unwrap().get_connection().unwrap()
+    }
+
+    /// The same by its port.
+    pub fn port_connection(&self) -> redis::Connection {
+        let address = redis::ConnectionAddr::Tcp("127.0.0.1".to_owned(), self.port.unwrap());
         redis::Client::open(address).unwrap().get_connection().unwrap()
     }
 

@@ -45,7 +45,7 @@ pub async fn ask_one(
     let data = secrets.get(&secret).await?.data.context("data")?;
     let get = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
     let Access { logins, trust } = Access::read(&secret, &test.cluster.namespace, get)?;
-    let login = logins.api(&shard);
+    let login = logins.api(shard);
     let pair = format!("{}:{}", login.username(), login.password());
     let request = http::Request::get(format!("https://{address}:9997/v3/{what}/{path}"))
         .header("authorization", format!("Basic {}", STANDARD.encode(pair)))

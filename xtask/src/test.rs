@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::checkout::{Checkout, Profile, remove_if_there};
+use crate::images::valkey;
 use crate::light::ApiServer;
 use crate::{cluster, command, conform, engines, generate, install, node, packages, person, up};
 
@@ -187,6 +188,7 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
     let mut test = cargo(checkout, &["test", "--quiet"]);
     for package in [
         "marsad-crds",
+        "marsad-ledger",
         "marsad-mediamtx",
         "marsad-livekit",
         "marsad-rtsp",
@@ -194,13 +196,28 @@ fn with_engines(checkout: &Checkout) -> Result<()> {
     ] {
         test.args(["-p", package]);
     }
-    command::shown(test.args(["--", "--ignored"]).env("MARSAD_ENGINES", folder), TIER)
+    // Long forms are the soak's.
+    test.args(["--", "--ignored", "--skip", "_soak"]);
+    command::shown(test.env("MARSAD_ENGINES", folder), TIER)
 }
 
 fn soak(checkout: &Checkout) -> Result<()> {
     alerts(checkout)?;
     let long = ["test", "--quiet", "-p", "marsad-runtime", "--", "--ignored"];
-    command::shown(&mut cargo(checkout, &long), TIER)
+    command::shown(&mut cargo(checkout, &long), TIER)?;
+    let histories = [
+        "test",
+        "--quiet",
+        "-p",
+        "marsad-ledger",
+        "--",
+        "--ignored",
+        "_soak",
+    ];
+    command::shown(
+        cargo(checkout, &histories).env("MARSAD_ENGINES", engine_folder(checkout)?),
+        TIER,
+    )
 }
 
 /// The chart's alerts, played through by Prometheus' own tool.
@@ -226,7 +243,7 @@ fn alerts(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
-/// A folder with MediaMTX, LiveKit and kstatus by their names: what `MARSAD_ENGINES` means to tests.
+/// A folder with MediaMTX, LiveKit, Valkey and kstatus by their names: what `MARSAD_ENGINES` means to tests.
 fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
     engines::ensure(checkout, &[engines::MEDIAMTX, engines::LIVEKIT])?;
     let folder = checkout.root.join("target/engines");
@@ -239,6 +256,7 @@ fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
         remove_if_there(&link)?;
         std::os::unix::fs::symlink(engine.binary(&checkout.cache, binary), &link)?;
     }
+    valkey::link(checkout, &folder)?;
     engines::kstatus(checkout, &folder)?;
     Ok(folder)
 }

@@ -5,7 +5,7 @@ mod archive;
 mod content;
 mod dockerfile;
 mod load;
-mod valkey;
+pub(crate) mod valkey;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! Valkey from Debian, with the libraries that it needs, as the root of an image from scratch.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -39,6 +40,18 @@ pub(crate) fn root(checkout: &Checkout) -> Result<PathBuf> {
     }
     step.done();
     Ok(folder)
+}
+
+/// Puts a `valkey-server` into `folder` that runs here, with the libraries that it came with.
+pub(crate) fn link(checkout: &Checkout, folder: &Path) -> Result<()> {
+    let root = root(checkout)?.display().to_string();
+    let script = format!(
+        "#!/bin/sh\nexec {root}/lib64/ld-linux-x86-64.so.2 --library-path {root}/{LIBRARIES} {root}/usr/bin/valkey-server \"$@\"\n"
+    );
+    let file = folder.join("valkey-server");
+    fs::write(&file, script)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 /// Downloads the packages that are not installed here, and unpacks them without installing.

@@ -1,5 +1,6 @@
 #!lua
--- R1.3-11: one lease, checked against source and total in one step; the same id again is the same lease.
+-- R1.3-11: one lease, checked against source and total in one step. The same id again is the same lease, with a sequence of
+-- its own: a late release of the earlier grant does not end it.
 -- KEYS  clock, lease:S, lease:total, limit:S, limit:total, count:S, count:total, quota, reservation:I, heartbeat:I
 -- ARGV  version, run, grace, S, I, ttl, urgent (0|1), camera, user, client ip, holder
 -- Gives code, grace left, epoch, reaped, count, limit, total, total's limit, left, sequence
@@ -31,7 +32,6 @@ local code, left, seq = DONE, 0, 0
 if held then
   code = AGAIN
   left = tonumber(held) - clock.now
-  seq = tonumber(redis.call('HGET', KEYS[9], 'seq'))
 elseif redis.call('ZSCORE', KEYS[3], id) then
   code = ELSEWHERE
 elseif clock.grace_left > 0 then
@@ -45,10 +45,11 @@ elseif total >= total_limit then
 else
   left = extend(KEYS[2], KEYS[3], id, nil, ttl, clock)
   count, total = mirror(KEYS[2], KEYS[6]), mirror(KEYS[3], KEYS[7])
-  seq = nil
 end
-if not seq then
-  seq = next_seq()
+if code == AGAIN or code == DONE then seq = next_seq() end
+if code == AGAIN and redis.call('HGET', KEYS[9], 'kind') == 'stream' then
+  redis.call('HSET', KEYS[9], 'seq', seq)
+elseif seq > 0 then
   keep(KEYS[9], ttl, left, clock, 'camera_id', ARGV[8], 'source', source, 'user_id', ARGV[9],
     'reserved_at', instant(clock.wall), 'client_ip', ARGV[10], 'holder', ARGV[11], 'kind', 'stream', 'seq', seq)
   beat(KEYS[10], ttl, left, clock)

@@ -13,7 +13,7 @@ pub const STEP_MS: i64 = 5_000;
 const UNKNOWN_SOURCE: [i64; 2] = [-3, 0];
 
 /// A dataset and the server that has it. Numbers are signed as the scripts' are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Model {
     wall: i64,
     /// The server's run id.
@@ -30,7 +30,7 @@ pub struct Model {
     generation: i64,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Clock {
     run_id: String,
     last: i64,
@@ -41,7 +41,7 @@ struct Clock {
 }
 
 /// A lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// Whose slot it has.
     pub source: Source,
@@ -50,7 +50,7 @@ pub struct Lease {
 }
 
 /// What is written of a lease, which the server's clock ends by itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Note {
     seq: i64,
     token: bool,
@@ -176,13 +176,13 @@ impl Model {
         let (mut left, mut seq) = (held.map_or(0, |deadline| deadline - now), 0);
         if code == Code::Done {
             left = self.extend(wish.id, &wish.source, now, wish.ttl_ms);
-            self.notes.remove(&wish.id);
         }
         if matches!(code, Code::Done | Code::Again) {
-            seq = self.notes.get(&wish.id).map_or(0, |note| note.seq);
-            if seq == 0 {
-                seq = self.raise_seq(1, 0);
-                self.note(wish.id, seq, false, left + signed(wish.ttl_ms));
+            seq = self.raise_seq(1, 0);
+            let stays = |note: &&mut Note| code == Code::Again && !note.token;
+            match self.notes.get_mut(&wish.id).filter(stays) {
+                Some(note) => note.seq = seq,
+                None => self.note(wish.id, seq, false, left + signed(wish.ttl_ms)),
             }
         }
         [&[code as i64], &head[..], &self.usage(&wish.source), &[left, seq]].concat()
@@ -208,7 +208,9 @@ impl Model {
     /// R1.3-12.
     pub fn release(&mut self, request: &Release) -> Vec<i64> {
         let (_, head) = self.step([&request.source]);
-        let removed = self.held(request.id, &request.source).is_some();
+        let meant = |note: &Note| request.seq == 0 || note.seq == signed(request.seq);
+        let noted = self.notes.get(&request.id).map_or(request.seq == 0, meant);
+        let removed = noted && self.held(request.id, &request.source).is_some();
         if removed {
             self.forget(request.id);
         }
@@ -259,11 +261,7 @@ impl Model {
         let used = self.count(&wish.source) - own;
         let free = (limit - urgent - used).min(total - (self.all() - own)).max(0);
         let sized = limit > 20 && used * 10 <= limit * 8;
-        let size = if sized {
-            (free / 10).min(signed(wish.want))
-        } else {
-            0
-        };
+        let size = i64::from(sized) * (free / 10).min(signed(wish.want));
         let (mut kept, mut seqs) = (0, Vec::new());
         for (index, (id, held)) in ids.iter().zip(held).enumerate() {
             let fresh = index >= wish.held.len() && named_first(index, id) && head[0] == 0;

@@ -124,6 +124,7 @@ async fn r1_3_41_two_hundred_at_once_get_fifty_slots() {
             let release = Release {
                 id: LeaseId(Uuid::from_u128(1_000 * round + id)),
                 source: metro(),
+                seq: 0,
             };
             released.spawn(async move { client.ask(&release).await.unwrap().answer.removed });
         }
@@ -286,6 +287,7 @@ async fn without_a_replica_strict_grants_nothing_and_available_counts() {
         let release = Release {
             id: LeaseId(Uuid::from_u128(id)),
             source: metro(),
+            seq: 0,
         };
         assert!(
             !strict.ask(&release).await.unwrap().answer.removed,
@@ -331,6 +333,7 @@ async fn a_grant_that_nobody_waits_for_is_taken_back() {
         let release = Release {
             id: LeaseId(Uuid::from_u128(id)),
             source: metro(),
+            seq: 0,
         };
         client.ask(&release).await.unwrap();
     }

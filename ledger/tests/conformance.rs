@@ -216,7 +216,7 @@ fn scripts_without_a_guard_are_found() {
             "deadline = clock.wall + ttl",
         ),
     ];
-    const OWN: [(Script, &str, &str); 15] = [
+    const OWN: [(Script, &str, &str); 17] = [
         (Script::Reserve, "count >= limit then", "count > limit then"),
         (
             Script::Reserve,
@@ -236,6 +236,8 @@ fn scripts_without_a_guard_are_found() {
             "'PEXPIRE', KEYS[key], left + ttl",
             "'PEXPIRE', KEYS[key], left",
         ),
+        (Script::Release, "seq == 0 or seq ==", "true or seq =="),
+        (Script::Reserve, "redis.call('HSET', KEYS[9], 'seq', seq)", ""),
         (Script::Release, "redis.call('ZREM', KEYS[3], id)", ""),
         (Script::Reclaim, "elseif clock.grace_left > 0 then", "else"),
         (Script::Reclaim, "if seq > clock.seq then", "if false then"),

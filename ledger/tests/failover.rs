@@ -120,6 +120,8 @@ async fn split(wait: bool, grace: bool) -> Split {
     let replica = primary.replica();
     let settings = |address| Settings {
         replicas: u32::from(wait),
+        // It is over as soon as the replica has it: a busy machine is no failure.
+        wait: PATIENCE,
         grace: if grace {
             Duration::from_secs(3_600)
         } else {
@@ -256,7 +258,17 @@ impl Service {
             let held = self.held.read().await;
             held.lock().unwrap().remove(&id);
             self.history.lock().unwrap().push((from, Instant::now()));
-            while self.client.ask(&Release { id, source: metro() }).await.is_err() && !self.over() {
+            while self
+                .client
+                .ask(&Release {
+                    id,
+                    source: metro(),
+                    seq: 0,
+                })
+                .await
+                .is_err()
+                && !self.over()
+            {
                 tick.tick().await;
             }
         }

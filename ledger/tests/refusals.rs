@@ -101,7 +101,7 @@ fn bench() -> Bench {
             sources: vec![source.clone()],
         }
         .call(&space, &opening),
-        Release { id, source }.call(&space, &opening),
+        Release { id, source, seq: 0 }.call(&space, &opening),
     ];
     Bench { server, calls }
 }

@@ -62,7 +62,11 @@ impl Request for Reserve {
     fn granted(&self, answer: &Leased) -> Option<Vec<Release>> {
         let (id, source) = (self.id, self.source.clone());
         match answer.code {
-            Code::Done => Some(vec![Release { id, source }]),
+            Code::Done => Some(vec![Release {
+                id,
+                source,
+                seq: answer.seq,
+            }]),
             Code::Again => Some(Vec::new()),
             _ => None,
         }
@@ -123,6 +127,8 @@ pub struct Release {
     pub id: LeaseId,
     /// Whose slot it has.
     pub source: Source,
+    /// The sequence of the grant that it ends; 0 ends whichever there is.
+    pub seq: u64,
 }
 
 impl Request for Release {
@@ -134,6 +140,7 @@ impl Request for Release {
         writer.keys_of_lease(self.id);
         writer.arg(&self.source);
         writer.arg(self.id);
+        writer.arg(self.seq);
     }
 
     fn lease(&self) -> Option<LeaseId> {
@@ -235,10 +242,12 @@ impl Request for LeaseBlock {
     fn granted(&self, answer: &BlockLeased) -> Option<Vec<Release>> {
         let fresh = self.fresh.iter().zip(answer.seqs.iter().skip(self.held.len()));
         let releases: Vec<Release> = fresh
-            .filter(|(_, seq)| seq.is_some())
-            .map(|(id, _)| Release {
-                id: *id,
-                source: self.source.clone(),
+            .filter_map(|(id, seq)| {
+                Some(Release {
+                    id: *id,
+                    source: self.source.clone(),
+                    seq: (*seq)?,
+                })
             })
             .collect();
         (!releases.is_empty()).then_some(releases)
@@ -280,7 +289,7 @@ impl Request for Sweep {
 }
 
 /// The limit of one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limit {
     /// Most leases.
     pub slots: u64,

@@ -55,6 +55,7 @@ pub enum Event {
     Release {
         id: u8,
         source: u8,
+        fence: u8,
     },
     Reclaim {
         id: u8,
@@ -106,7 +107,8 @@ pub fn event(longest: u64, clock: bool) -> impl Strategy<Value = Event> {
             .prop_map(|(id, source, ttl, urgent)| Event::Reserve { id, source, ttl, urgent }),
         8 => (ttl.clone(), vec((one.clone(), whose.clone()), 0..8))
             .prop_map(|(ttl, leases)| Event::Heartbeat { ttl, leases }),
-        8 => (one.clone(), whose.clone()).prop_map(|(id, source)| Event::Release { id, source }),
+        8 => (one.clone(), whose.clone(), 0_u8..4)
+            .prop_map(|(id, source, fence)| Event::Release { id, source, fence }),
         8 => (one, whose, ttl.clone(), 0_u64..4)
             .prop_map(|(id, source, ttl, seq)| Event::Reclaim { id, source, ttl, seq }),
         5 => (1_u8..3, ttl, 0_u64..6, few.clone(), few)
@@ -159,6 +161,8 @@ pub struct World {
     pub space: Keyspace,
     /// How often each script gave each code.
     pub seen: Seen,
+    /// The sequence of the last grant of each id.
+    granted: BTreeMap<u8, u64>,
     known: Vec<Source>,
     generation: u64,
     servers: u64,
@@ -175,6 +179,7 @@ impl World {
             model,
             space,
             seen: Seen::new(),
+            granted: BTreeMap::new(),
             known: Vec::new(),
             generation: 0,
             servers: 0,
@@ -225,7 +230,13 @@ impl World {
                     urgent: *urgent,
                     details: details(),
                 };
-                self.compare(&wish, run, |model| model.reserve(&wish)).map(drop)
+                let answer = self.compare(&wish, run, |model| model.reserve(&wish))?;
+                if let Ok(leased) = answer
+                    && leased.holds()
+                {
+                    self.granted.insert(*lease, leased.seq);
+                }
+                Ok(())
             }
             Event::Heartbeat { ttl, leases } => {
                 let leases = leases
@@ -239,10 +250,18 @@ impl World {
             Event::Release {
                 id: lease,
                 source: whose,
+                fence,
             } => {
+                let last = self.granted.get(lease).copied().unwrap_or(0);
                 let request = Release {
                     id: id(*lease),
                     source: source(*whose),
+                    // Whichever, an earlier one, or the last that was heard of.
+                    seq: match fence {
+                        0 => 0,
+                        1 => last.saturating_sub(1),
+                        _ => last,
+                    },
                 };
                 self.compare(&request, run, |model| model.release(&request))
                     .map(drop)

@@ -150,13 +150,15 @@ impl Client {
                 grace_ms: self.grace_ms,
             },
         );
+        let grace_ms = self.grace_ms;
         let undo = request.may_grant().then(|| {
             let (request, space) = (request.clone(), self.space.clone());
             let undo: worker::Undo = Box::new(move |numbers| {
                 let answer = read::<R>(numbers).ok()?.ok()?;
+                // It too may be the call that notices another server, and begins a grace.
                 let opening = Opening {
                     run_id: String::new(),
-                    grace_ms: 0,
+                    grace_ms,
                 };
                 let releases = request.granted(&answer)?;
                 Some(

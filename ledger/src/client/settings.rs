@@ -103,7 +103,8 @@ pub struct Settings {
     pub mode: Mode,
     /// How long to wait for a connection, and for an answer in addition to `wait`.
     pub timeout: Duration,
-    /// Length of a grace: one heartbeat interval.
+    /// Longest grace. It ends before, when all replicas of the service have reclaimed; as long as a lease lives less the margin, it is
+    /// safe even when one never does (`tests/protocol_model.rs`). One heartbeat interval would trust that all do.
     pub grace: Duration,
     /// Failures in a row that open the circuit (R1.3-21).
     pub failures: u32,
@@ -128,7 +129,8 @@ impl Settings {
             wait: Duration::from_millis(50),
             mode: Mode::Strict,
             timeout: Duration::from_secs(1),
-            grace: Duration::from_secs(15),
+            // Of a lease of 60 s, less three steps of the lease clock.
+            grace: Duration::from_secs(45),
             failures: 5,
             pause: Duration::from_secs(1),
         }

@@ -185,7 +185,7 @@ fn dashboard(checkout: &Checkout) -> Result<()> {
 fn with_engines(checkout: &Checkout) -> Result<()> {
     packages::for_clips(checkout)?;
     let folder = engine_folder(checkout)?;
-    let mut test = cargo(checkout, &["test", "--quiet"]);
+    let mut test = cargo(checkout, &["test", "--quiet", "--no-fail-fast"]);
     for package in [
         "marsad-crds",
         "marsad-ledger",

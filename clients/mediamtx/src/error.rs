@@ -63,18 +63,13 @@ impl Error {
 
 /// Whether TLS is what failed, anywhere among the causes.
 fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        // What an io::Error wraps is not among its sources: it stands for it.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if wrapped.is_some_and(|wrapped| wrapped.is::<TlsError>()) || error.is::<TlsError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    // What an io::Error wraps is not among its sources: it stands for it, and may be another io::Error.
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    error.is::<TlsError>()
+        || wrapped.is_some_and(|wrapped| is_of_tls(wrapped))
+        || error.source().is_some_and(is_of_tls)
 }
 
 /// The error with its causes, as its own text names only the step that failed.

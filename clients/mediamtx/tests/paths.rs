@@ -77,13 +77,12 @@ async fn a_path_is_added_changed_and_removed() {
     let patch = diff(&configs[0], &want).unwrap();
     assert!(!patch.interrupts());
     client.patch_path(PATH, &patch).await.unwrap();
-    let have = client.get_path_config(PATH).await.unwrap().unwrap();
-    assert_eq!(
-        diff(&have, &want),
-        None,
-        "MediaMTX has {:?}",
-        have.record_delete_after
-    );
+    // A write is answered before it has an effect.
+    until("the retention to be as written", || async {
+        let have = client.get_path_config(PATH).await.unwrap().unwrap();
+        diff(&have, &want).is_none().then_some(())
+    })
+    .await;
     assert_eq!(available(&client).await.available_time, state.available_time);
 
     camera.stop();
@@ -267,7 +266,10 @@ async fn a_restart_is_seen_and_forgets_the_paths() {
         .add_path(PATH, &PathConf::pull("rtsp://127.0.0.1:9/a", RtspTransport::Tcp))
         .await
         .unwrap();
-    assert_eq!(made(&client).await.len(), 1);
+    until("the path to be configured", || async {
+        (made(&client).await.len() == 1).then_some(())
+    })
+    .await;
     server.restart().await;
     let after = client.info().await.unwrap();
     assert_ne!(after.started, before.started);

@@ -118,11 +118,11 @@ async fn only_the_reader_reads() {
     for login in [None, Some(&api), Some(&wrong)] {
         assert_eq!(inspect(&url, login, PATIENT).await, Err(Failure::Unauthorized));
     }
-    // MediaMTX answers so for a path that is not configured, and 404 for one whose camera is down.
+    // A path that is not configured is one of `all_others`, and answers as one whose camera is down.
     let strange = server.rtsp("police/other/main");
     assert_eq!(
         inspect(&strange, Some(&reader), PATIENT).await,
-        Err(Failure::Status { code: 400 })
+        Err(Failure::NotFound)
     );
     camera.stop();
     let client = server.client();

@@ -12,3 +12,4 @@ pub mod ingest_pool;
 mod labels;
 mod random;
 pub mod reach;
+mod secret_value;

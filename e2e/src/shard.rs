@@ -1,8 +1,6 @@
 //! What the MediaMTX of a camera's shard says of it.
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
@@ -45,10 +43,8 @@ pub async fn ask_one(
     let data = secrets.get(&secret).await?.data.context("data")?;
     let get = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
     let Access { logins, trust } = Access::read(&secret, &test.cluster.namespace, get)?;
-    let login = logins.api(shard);
-    let pair = format!("{}:{}", login.username(), login.password());
     let request = http::Request::get(format!("https://{address}:9997/v3/{what}/{path}"))
-        .header("authorization", format!("Basic {}", STANDARD.encode(pair)))
+        .header("authorization", logins.api(shard).basic()?)
         .body(Bytes::new())?;
     let (status, body) = Transport::new(Some(&trust))?.send(request).await?;
     if status == http::StatusCode::NOT_FOUND {

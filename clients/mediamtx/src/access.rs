@@ -21,6 +21,11 @@ const METRICS_PASSWORD: &str = "metrics-password";
 /// Key of the authorities that vouch for the shards.
 pub const AUTHORITIES_KEY: &str = "ca.crt";
 
+/// What the certificate of a pool's shards is for: their `service`, which is called as the pool's Secret is.
+pub fn server_name(service: &str, namespace: &str) -> String {
+    format!("{service}.{namespace}.svc")
+}
+
 /// A key of the pool's Secret is missing or empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is missing or empty")]
@@ -118,7 +123,7 @@ impl Access {
             logins,
             trust: Trust {
                 authorities: authorities.ok_or(MissingKey(AUTHORITIES_KEY))?,
-                name: format!("{secret}.{namespace}.svc"),
+                name: server_name(secret, namespace),
             },
         })
     }

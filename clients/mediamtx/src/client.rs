@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use serde::de::DeserializeOwned;
@@ -60,10 +58,9 @@ impl Client {
                 "the address must be https://host:port".to_owned(),
             ));
         }
-        let pair = format!("{}:{}", credentials.username(), credentials.password());
-        let mut authorization = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
+        let authorization = credentials
+            .basic()
             .map_err(|error| Error::Protocol(error.to_string()))?;
-        authorization.set_sensitive(true);
         Ok(Self {
             base,
             authorization,

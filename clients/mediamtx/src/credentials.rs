@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+
 /// User and password. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -26,6 +31,17 @@ impl Credentials {
     /// The password, in clear text: never to be logged.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// Both as the value of an `Authorization` header, marked so that it is not printed.
+    ///
+    /// # Errors
+    /// Never: base64 is made of what a header may hold.
+    pub fn basic(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        let pair = format!("{}:{}", self.username, self.password);
+        let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 }
 

@@ -17,7 +17,7 @@ mod recordings;
 mod state;
 mod transport;
 
-pub use access::{AUTHORITIES_KEY, Access, Logins, MissingKey};
+pub use access::{AUTHORITIES_KEY, Access, Logins, MissingKey, server_name};
 pub use client::Client;
 pub use config::{ORPHANS, ServerConfig, render_config};
 pub use credentials::Credentials;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// MediaMTX's word for a path that waits to be published to; nobody may publish here.
+const AT_REST: &str = "publisher";
+
 /// How MediaMTX pulls a camera's packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,21 +53,7 @@ impl PathConf {
             record_delete_after: None,
         }
     }
-}
 
-impl PathConf {
-    /// The same path, left alone: it has its place, its forward and its recordings, and connects to nobody. MediaMTX's word for a
-    /// path that waits to be published to; nobody may publish here.
-    #[must_use]
-    pub fn at_rest(mut self) -> Self {
-        AT_REST.clone_into(&mut self.source);
-        self
-    }
-}
-
-const AT_REST: &str = "publisher";
-
-impl PathConf {
     /// A path whose camera is elsewhere or gone, for the sake of its recordings: MediaMTX shows and removes those of paths that it knows,
     /// each by its own retention.
     pub fn kept(retention: impl Into<String>) -> Self {
@@ -72,6 +61,13 @@ impl PathConf {
             record_delete_after: Some(retention.into()),
             ..Self::pull(AT_REST, RtspTransport::Tcp)
         }
+    }
+
+    /// The same path, left alone: it has its place, its forward and its recordings, and connects to nobody.
+    #[must_use]
+    pub fn at_rest(mut self) -> Self {
+        AT_REST.clone_into(&mut self.source);
+        self
     }
 }
 

@@ -12,8 +12,6 @@ mod engines;
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use engines::{Camera, MediaMtx, Video, until};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use marsad_mediamtx::{Client, Credentials, ORPHANS, PathConf, RtspTransport, Transport, diff};
@@ -79,13 +77,11 @@ async fn of_a_path_that_is_kept_they_go_by_its_own_retention() {
     assert!(latest(&client, "police/moved/main").await.is_some());
     // It looks for old files after half of the shortest retention, which may not be shorter than a file: shorter files, for the
     // test's sake.
-    let api = &server.config.api;
-    let pair = format!("{}:{}", api.username(), api.password());
     let request = http::Request::patch(format!(
         "{}/v3/config/paths/patch/police/moved/main",
         server.address()
     ))
-    .header("authorization", format!("Basic {}", STANDARD.encode(pair)))
+    .header("authorization", server.config.api.basic().unwrap())
     .body(r#"{"recordSegmentDuration":"1s","recordDeleteAfter":"2s"}"#.into())
     .unwrap();
     let transport = Transport::new(Some(&server.trust)).unwrap();

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::Context;
 use crate::reach::{HOSTS_ANNOTATION, Hosts, Ranges, Resolved, parse_all};
+use crate::secret_value;
 
 /// Name of the one StreamQuota (contracts.md 4).
 const QUOTA: &str = "default";
@@ -185,12 +186,7 @@ fn judge(name: &str, secret: &Secret) -> Login {
     if type_ != labels::CAMERA_CREDENTIALS_TYPE {
         return Login::WrongType(name.to_owned(), type_);
     }
-    let text = |key: &str| {
-        let bytes = &secret.data.as_ref()?.get(key)?.0;
-        String::from_utf8(bytes.clone())
-            .ok()
-            .filter(|text| !text.is_empty())
-    };
+    let text = |key: &str| secret_value::text(secret, key);
     let hosts = secret
         .annotations()
         .get(HOSTS_ANNOTATION)

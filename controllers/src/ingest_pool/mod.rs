@@ -298,7 +298,8 @@ mod tests {
         let first = secret::build(&valid, &two, None, None, now).unwrap();
         let (_, three) = planned(3);
         let grown = secret::build(&valid, &three, Some(&first.users), Some(&first.shards), now).unwrap();
-        let file = |secret: &k8s_openapi::api::core::v1::Secret, name: &str| secret::text(secret, name);
+        let file =
+            |secret: &k8s_openapi::api::core::v1::Secret, name: &str| crate::secret_value::text(secret, name);
         for shard in ["ingest-default-0.yml", "ingest-default-1.yml"] {
             assert_eq!(file(&grown.shards, shard), file(&first.shards, shard), "{shard}");
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use marsad_mediamtx::{AUTHORITIES_KEY, Access, Logins, ServerConfig, render_config};
+use marsad_mediamtx::{AUTHORITIES_KEY, Access, Logins, ServerConfig, render_config, server_name};
 use marsad_runtime::certificates::{self, Bundle, CertificateError, Pair};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ use super::plan::Plan;
 use super::validate::ValidPool;
 use crate::fleet::{API_PORT, METRICS_PORT, POOL_LABEL, RTSP_PORT};
 use crate::random;
+use crate::secret_value::text;
 
 /// Where the shards record to.
 pub(crate) const RECORDINGS: &str = "/recordings";
@@ -46,11 +47,6 @@ pub(crate) struct Secrets {
     pub due: Timestamp,
 }
 
-/// A value of `secret` as text.
-pub(crate) fn text(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
-}
-
 /// How the shards of the pool whose Secret this is are reached.
 ///
 /// # Errors
@@ -78,7 +74,7 @@ pub(crate) fn build(
     let logins = users
         .and_then(|secret| Logins::read(|key| text(secret, key)).ok())
         .unwrap_or_else(|| Logins::generate(|| random::text(40)));
-    let service = format!("{}.{}.svc", child_name(&pool.name), pool.namespace);
+    let service = server_name(&child_name(&pool.name), &pool.namespace);
     let names = [service.clone(), format!("*.{service}")];
     let step = certificates::step(kept(users, shards).as_ref(), &names, now)?;
     let Bundle {
@@ -119,7 +115,7 @@ pub(crate) fn build(
 }
 
 fn kept(users: Option<&Secret>, shards: Option<&Secret>) -> Option<Bundle> {
-    let (users, shards) = (users?, shards);
+    let users = users?;
     let of_shards = |key| shards.and_then(|shards| text(shards, key)).unwrap_or_default();
     let [certificate, key] = PAIR.map(of_shards);
     Some(Bundle {

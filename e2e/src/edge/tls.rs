@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use kube::{Api, Client};
-use marsad_mediamtx::Logins;
+use marsad_mediamtx::{AUTHORITIES_KEY, Logins, server_name};
 use marsad_runtime::certificates::{Pair, step};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -39,7 +39,7 @@ pub(super) async fn acceptor(client: &Client) -> Result<TlsAcceptor> {
             }
         }
         None => {
-            let service = format!("{POOL}.{SYSTEM}.svc");
+            let service = server_name(POOL, SYSTEM);
             let made = step(
                 None,
                 &[service.clone(), format!("*.{service}")],
@@ -48,7 +48,7 @@ pub(super) async fn acceptor(client: &Client) -> Result<TlsAcceptor> {
             .bundle;
             let logins = Logins::generate(|| uuid::Uuid::new_v4().to_string());
             let of_users = logins.entries().into_iter().chain([
-                ("ca.crt", made.authorities.as_str()),
+                (AUTHORITIES_KEY, made.authorities.as_str()),
                 ("ca.key", &made.authority_key),
             ]);
             super::create(&secrets, &secret(POOL, of_users)).await?;

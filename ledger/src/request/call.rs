@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::Release;
 use super::code::{Code, Numbers};
 use crate::keys::{Keyspace, Opening, VERSION};
-use crate::lease::{LeaseId, Source};
+use crate::lease::{Details, LeaseId, Source};
 use crate::script::Script;
 
 /// One call of a script.
@@ -46,6 +46,18 @@ impl Writer<'_> {
     pub(super) fn keys_of_lease(&mut self, id: LeaseId) {
         self.key(format_args!("reservation:{id}"));
         self.key(format_args!("heartbeat:{id}"));
+    }
+
+    pub(super) fn details(&mut self, details: &Details) {
+        let Details {
+            camera,
+            user,
+            client_ip,
+            holder,
+        } = details;
+        for text in [camera, user, client_ip, holder] {
+            self.arg(text);
+        }
     }
 
     pub(super) fn arg(&mut self, value: impl Display) {

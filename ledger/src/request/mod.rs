@@ -41,14 +41,7 @@ impl Request for Reserve {
         writer.arg(self.id);
         writer.arg(self.ttl_ms);
         writer.arg(u8::from(self.urgent));
-        for text in [
-            &self.details.camera,
-            &self.details.user,
-            &self.details.client_ip,
-            &self.details.holder,
-        ] {
-            writer.arg(text);
-        }
+        writer.details(&self.details);
     }
 
     fn lease(&self) -> Option<LeaseId> {
@@ -180,14 +173,7 @@ impl Request for Reclaim {
         writer.arg(self.id);
         writer.arg(self.ttl_ms);
         writer.arg(self.seq);
-        for text in [
-            &self.details.camera,
-            &self.details.user,
-            &self.details.client_ip,
-            &self.details.holder,
-        ] {
-            writer.arg(text);
-        }
+        writer.details(&self.details);
         writer.arg(&self.reserved_at);
     }
 

@@ -1,4 +1,6 @@
-//! The `marsad` binary: one subcommand per role.
+//! The `marsad` binary: one subcommand per role, and tools.
+
+mod healthcheck;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +24,8 @@ enum Role {
     Api(marsad_api::Args),
     /// Live viewing on demand.
     Streams(marsad_streams::Args),
+    /// Asks a role, or MediaMTX, how it is.
+    Healthcheck(healthcheck::Args),
 }
 
 #[tokio::main]
@@ -30,5 +34,6 @@ async fn main() -> anyhow::Result<()> {
         Role::Operator(args) => marsad_operator::run(args).await,
         Role::Api(args) => marsad_api::run(args).await,
         Role::Streams(args) => marsad_streams::run(args).await,
+        Role::Healthcheck(args) => healthcheck::run(args).await,
     }
 }

@@ -5,6 +5,7 @@ mod archive;
 mod choose;
 mod moves;
 mod observe;
+mod patience;
 mod places;
 mod pods;
 mod seen;
@@ -132,7 +133,7 @@ impl Fleet {
     pub async fn asked(&self) {
         let mut unasked = self.unasked.subscribe();
         let all = unasked.wait_for(|unasked| unasked.as_ref().is_some_and(HashSet::is_empty));
-        if tokio::time::timeout(observe::LOST_AFTER, all).await.is_err() {
+        if tokio::time::timeout(patience::LOST_AFTER, all).await.is_err() {
             tracing::warn!(shards = ?*self.unasked.borrow(), "shards_do_not_answer");
         }
     }

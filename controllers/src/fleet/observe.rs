@@ -14,6 +14,7 @@ use marsad_runtime::watch::Watch;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::patience::Patience;
 use super::seen::Configs;
 use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
 use crate::ingest_pool::{access, child_name};
@@ -25,9 +26,6 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) const RELIST: Duration = Duration::from_secs(15);
 /// When more paths than these were written since the last poll, the whole list is read instead of each.
 const MANY: usize = 16;
-/// A shard that has not answered for this long gives its cameras away. Half of the ten seconds in which they must be Online
-/// elsewhere (contracts.md 12). A pod that is gone is known at once (`Fleet::bereave`); this is for one that hangs or whose node is lost.
-pub(super) const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// The pod that bears a shard's name now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +45,9 @@ pub(super) struct Observer {
     answered: Option<Instant>,
     silent_since: Instant,
     listed: Option<Instant>,
+    patience: Patience,
+    /// Given up: when its MediaMTX had started.
+    lost: Option<String>,
 }
 
 /// A poll gave nothing.
@@ -89,6 +90,8 @@ impl Observer {
             answered: None,
             silent_since,
             listed: None,
+            patience: Patience::default(),
+            lost: None,
         }
     }
 
@@ -187,7 +190,19 @@ impl Observer {
     }
 
     fn answered(&mut self) {
-        self.answered = Some(Instant::now());
+        let now = Instant::now();
+        self.answered = Some(now);
+        if let Some(started) = self.lost.take()
+            && started == self.fleet.seen(&self.name).started
+        {
+            self.patience.false_alarm(now);
+            let next = self.patience.lasts(1, 1, now);
+            tracing::warn!(
+                shard = self.name,
+                patience_s = next.as_secs(),
+                "shard_was_only_slow"
+            );
+        }
         if self.fleet.judge(&self.name, Health::Usable) {
             tracing::info!(shard = self.name, "shard_usable");
             self.fleet.wake(Wake::All);
@@ -200,7 +215,13 @@ impl Observer {
             self.silent_since = answered;
             self.connection = None;
         }
-        let health = if now.duration_since(self.silent_since) >= LOST_AFTER {
+        if matches!(error, PollError::NoAddress) {
+            self.connection = None;
+            self.fleet.disconnected(&self.name);
+        }
+        let (silent, all) = self.fleet.silence(&self.pool, &self.name);
+        let patience = self.patience.lasts(silent, all, now);
+        let health = if now.duration_since(self.silent_since) >= patience {
             Health::Lost
         } else {
             Health::Wavering
@@ -213,6 +234,10 @@ impl Observer {
                 "shard_silent"
             );
             self.fleet.wake(Wake::All);
+            if health == Health::Lost {
+                let started = self.fleet.seen(&self.name).started.clone();
+                self.lost = Some(started).filter(|started| !started.is_empty());
+            }
         }
         if matches!(
             error,
@@ -258,6 +283,26 @@ impl Fleet {
             shard.client = Some(client);
             shard.reader = Some(reader);
         }
+    }
+
+    /// Its pod has no address.
+    fn disconnected(&self, shard: &str) {
+        if let Some(shard) = self.lock().shards.get_mut(shard) {
+            (shard.client, shard.reader) = (None, None);
+        }
+    }
+
+    /// How many shards of `pool` that have a pod do not answer, `shard` among them, and how many there are.
+    fn silence(&self, pool: &str, shard: &str) -> (usize, usize) {
+        let inner = self.lock();
+        let of_pool = inner
+            .shards
+            .values()
+            .filter(|other| other.pool == pool && other.client.is_some());
+        of_pool.fold((0, 0), |(silent, all), other| {
+            let quiet = other.name == shard || other.health != Health::Usable;
+            (silent + usize::from(quiet), all + 1)
+        })
     }
 
     /// Sets a shard's health; true when it is news.

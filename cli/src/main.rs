@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 // glibc's allocator keeps freed list pages and is slow under threads (research/operators.md §4.2).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Marsad runs a city's cameras as Kubernetes objects.
 #[derive(Debug, Parser)]

@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::ObjectRef;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,6 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -36,8 +37,10 @@ const STUCK: Duration = DEADLINE.saturating_mul(3);
 const LOOK: Duration = Duration::from_secs(5);
 /// Reconciles of one kind at a time. Writes to the API server are the limit, not the tasks (research/operators.md §4.3).
 const CONCURRENCY: usize = 16;
-/// With nothing to do an object is looked at again after 30 to 60 minutes.
+/// With nothing to do an object is looked at again within this time.
 const RESYNC: Duration = Duration::from_secs(3600);
+/// They are looked at in so many parts, so that they do not all come at once.
+const PARTS: u32 = 360;
 
 /// What a controller does with one object.
 pub trait Reconcile: Send + Sync + 'static {
@@ -200,7 +203,7 @@ impl<R: Reconcile> Loop<R> {
             self.count_failing();
         }
         outcome.map(|next| match next {
-            Next::Change => Action::requeue(resync_of(&ObjectRef::from_obj(object.as_ref()))),
+            Next::Change => Action::await_change(),
             Next::After(pause) => Action::requeue(pause),
         })
     }
@@ -250,10 +253,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Half to the whole of [`RESYNC`], by the object's key: spread, without a clock or a table.
-fn resync_of<K: Hash>(key: &K) -> Duration {
-    let share = RandomState::new().hash_one(key) % 1000;
-    RESYNC / 2 + (RESYNC / 2).mul_f64(share as f64 / 1000.0)
+/// Every object of `watch` once in [`RESYNC`], a part of them at a time, by a hash of their keys: without a timer for each, which for ten
+/// thousand are megabytes.
+fn resyncs<K: Watched>(watch: &Watch<K>) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
+    let store = watch.store().clone();
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + RESYNC / PARTS, RESYNC / PARTS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let walk = (store, ticks, RandomState::new(), 0);
+    futures::stream::unfold(walk, |(store, mut ticks, hasher, part)| async move {
+        ticks.tick().await;
+        let all = store.state();
+        let keys = all.iter().map(|object| ObjectRef::from_obj(object.as_ref()));
+        let due: Vec<ObjectRef<K>> = keys
+            .filter(|key| hasher.hash_one(key) % u64::from(PARTS) == u64::from(part))
+            .collect();
+        Some((
+            futures::stream::iter(due),
+            (store, ticks, hasher, (part + 1) % PARTS),
+        ))
+    })
+    .flatten()
 }
 
 /// Runs `reconciler` over the objects of `watch` until the manager's stop; `triggers` adds what else it reacts to.
@@ -305,6 +324,7 @@ pub async fn run<R: Reconcile>(
     let controller = Controller::for_shared_stream(watch.spec_changes(), watch.store().clone())
         // The gate bounds what runs.
         .with_config(controller::Config::default().concurrency(0))
+        .reconcile_on(resyncs(&watch))
         .graceful_shutdown_on(stop.clone().cancelled_owned());
     let work = triggers(controller)
         .run(
@@ -422,11 +442,36 @@ mod tests {
         task.await.unwrap().unwrap();
     }
 
-    #[test]
-    fn resyncs_are_spread_over_half_an_hour() {
-        for key in 0..100 {
-            let pause = resync_of(&key);
-            assert!(pause >= RESYNC / 2 && pause <= RESYNC);
+    #[tokio::test(start_paused = true)]
+    async fn each_object_is_looked_at_once_an_hour_and_not_all_at_once() {
+        let (sender, receiver) = mpsc::unbounded();
+        let (watch, feed) = Watch::fed_by(receiver);
+        tokio::spawn(feed);
+        sender.unbounded_send(Ok(Event::Init)).unwrap();
+        for number in 0..1000 {
+            let object = object(&format!("camera-{number}"));
+            sender
+                .unbounded_send(Ok(Event::InitApply(DeserializeGuard(Ok(object)))))
+                .unwrap();
+        }
+        sender.unbounded_send(Ok(Event::InitDone)).unwrap();
+        watch.ready().await;
+        let started = tokio::time::Instant::now();
+        let mut seen: Vec<(u64, String)> = Vec::new();
+        let mut walk = std::pin::pin!(resyncs(&watch));
+        let hour = tokio::time::sleep(RESYNC + Duration::from_secs(1));
+        let mut hour = std::pin::pin!(hour);
+        loop {
+            tokio::select! {
+                Some(key) = walk.next() => seen.push((started.elapsed().as_secs(), key.name)),
+                () = &mut hour => break,
+            }
+        }
+        let names: HashSet<&String> = seen.iter().map(|(_, name)| name).collect();
+        assert_eq!((seen.len(), names.len()), (1000, 1000));
+        // Three a part on average; thirty have a chance of 10^-19.
+        for (at, _) in &seen {
+            assert!(seen.iter().filter(|(other, _)| other == at).count() < 30);
         }
     }
 }

@@ -42,8 +42,8 @@ const FAST: [Tier; 8] = [
 /// On the local cluster.
 const WHOLE: [Tier; 2] = [("e2e", end_to_end), ("benchmarks", benchmarks)];
 
-/// What takes long and needs no cluster.
-const SOAK: [Tier; 1] = [("soak", soak)];
+/// What takes long: without a cluster, and on it.
+const SOAK: [Tier; 2] = [("soak", soak), ("chaos", chaos)];
 
 /// How far a run goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -279,6 +279,28 @@ fn end_to_end(checkout: &Checkout) -> Result<()> {
         ],
     );
     test.env("MARSAD_KSTATUS", kstatus);
+    command::shown(on_cluster(checkout, &mut test)?, TIER)
+}
+
+/// Ten minutes of random faults (R1.1-35), another order each time.
+fn chaos(checkout: &Checkout) -> Result<()> {
+    let kstatus = engines::kstatus(checkout, &checkout.root.join("target/engines"))?;
+    up::up(checkout)?;
+    let mut test = cargo(
+        checkout,
+        &[
+            "test",
+            "--quiet",
+            "-p",
+            "marsad-e2e",
+            "--test",
+            "chaos",
+            "--",
+            "--nocapture",
+        ],
+    );
+    test.env("MARSAD_KSTATUS", kstatus)
+        .env("MARSAD_CHAOS_SECONDS", "600");
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }
 

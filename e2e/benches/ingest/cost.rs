@@ -78,7 +78,7 @@ pub(crate) async fn measure(report: &mut Report, count: u32, look: Duration) -> 
         }
         let with_cameras = ARMS.iter().filter(|arm| arm.video.is_some()).count();
         let all = u32::try_from(with_cameras)? * count;
-        crate::all(&test, all, ConditionType::Online).await?;
+        crate::all(&crate::watched(&test), all, ConditionType::Online).await?;
         let shards: Vec<Vec<Pid>> = try_join_all(pools.iter().map(|pool| processes(&test, pool))).await?;
         for (arm, shard) in ARMS.iter().zip(&shards).filter(|(arm, _)| arm.forwarded) {
             forwarding(arm, shard).await?;

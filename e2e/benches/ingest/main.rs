@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use futures::{StreamExt as _, TryStreamExt as _};
-use kube::ResourceExt as _;
-use kube::api::ListParams;
-use marsad_crds::{Circuit, ConditionType};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt as _};
+use marsad_crds::{Camera, Circuit, ConditionType};
 use marsad_e2e::camera;
 use marsad_e2e::process;
 use marsad_e2e::report::Report;
 use marsad_e2e::scenario::{Scenario, scenario};
 use marsad_e2e::wait;
+use marsad_runtime::watch::Watch;
 use serde_json::json;
 
 /// Cameras of a shard.
@@ -60,6 +62,7 @@ async fn main() -> Result<()> {
     .await?;
     scenario("ingest", |test| async move {
         let pool = pool_of(&test, &test.namespace, count.div_ceil(PER_SHARD) + 1).await?;
+        let cameras = watched(&test);
         let names: Vec<String> = (0..count).map(|number| format!("cam-{number:03}")).collect();
         report.figure("cameras", Some(count.into()), "cameras")?;
 
@@ -70,9 +73,9 @@ async fn main() -> Result<()> {
             .try_collect::<Vec<()>>()
             .await?;
         report.figure("made_s", Some(started.elapsed().as_secs_f64()), "s")?;
-        all(&test, count, ConditionType::Ready).await?;
+        all(&cameras, count, ConditionType::Ready).await?;
         report.figure("ready_500_s", Some(started.elapsed().as_secs_f64()), "s")?;
-        all(&test, count, ConditionType::Online).await?;
+        all(&cameras, count, ConditionType::Online).await?;
         report.figure("online_500_s", Some(started.elapsed().as_secs_f64()), "s")?;
 
         let before = usage(&test, &pool).await?;
@@ -87,7 +90,7 @@ async fn main() -> Result<()> {
         )?;
         report.figure("rss_per_camera", Some(after.resident / f64::from(count)), "MiB")?;
 
-        let disturbed = disturbed(&test, &names, fault, look).await?;
+        let disturbed = disturbed(&test, &cameras, &names, fault, look).await?;
         report.figure("disturbed", Some(disturbed), "cameras")?;
         if disturbed > 0.0 {
             report.broken(format!("{disturbed} cameras were disturbed by others, aim 0"));
@@ -97,18 +100,26 @@ async fn main() -> Result<()> {
     .await
 }
 
-/// A pool whose shards ask for next to nothing, so that all of them find room on one node of two cores, and have no limit: one of
-/// processors would be measured instead of the cost.
+/// A pool whose shards ask for little, so that all of them find room on one node of two cores, and have no limit: one of processors would
+/// be measured instead of the cost. With a tenth of this a shard got its turn after all others, and did not answer for seconds.
 async fn pool_of(test: &Scenario, name: &str, replicas: u32) -> Result<String> {
-    let requests = json!({"cpu": "10m", "memory": "64Mi"});
+    let requests = json!({"cpu": "100m", "memory": "64Mi"});
     let spec = json!({"replicas": replicas, "mediamtx": {"resources": {"requests": requests}}});
     test.pool_of(name, spec).await
 }
 
+/// The cameras of the test, as they change: to list five hundred several times a second takes the API server a core.
+fn watched(test: &Scenario) -> Watch<Camera> {
+    let all: Api<DeserializeGuard<Camera>> = Api::namespaced(test.cluster.client.clone(), &test.namespace);
+    let (cameras, feed) = Watch::new(all, watcher::Config::default());
+    tokio::spawn(feed);
+    cameras
+}
+
 /// Waits until `kind` is True for all cameras.
-async fn all(test: &Scenario, count: u32, kind: ConditionType) -> Result<()> {
+async fn all(cameras: &Watch<Camera>, count: u32, kind: ConditionType) -> Result<()> {
     wait::answer("all cameras to be up", Duration::from_secs(900), async || {
-        let cameras = test.cameras().list(&ListParams::default()).await?;
+        let cameras = cameras.store().state();
         let up = cameras.iter().filter(|one| camera::is(one, kind, "True")).count();
         anyhow::ensure!(u32::try_from(up)? == count, "{up} of {count} are");
         Ok(())
@@ -144,25 +155,28 @@ async fn usage(test: &Scenario, pool: &str) -> Result<Usage> {
 
 /// Lets every tenth camera fail until its circuit is open, and `look` longer; how many of the others were written meanwhile, which is
 /// what happens to one whose picture stops or starts anew.
-async fn disturbed(test: &Scenario, names: &[String], fault: &str, look: Duration) -> Result<f64> {
+async fn disturbed(
+    test: &Scenario,
+    cameras: &Watch<Camera>,
+    names: &[String],
+    fault: &str,
+    look: Duration,
+) -> Result<f64> {
     let dead = |number: usize| number.is_multiple_of(10);
-    let versions = async || -> Result<BTreeMap<String, String>> {
-        let cameras = test.cameras().list(&ListParams::default()).await?;
+    let versions = || -> BTreeMap<String, String> {
         let healthy = names.iter().enumerate().filter(|(number, _)| !dead(*number));
         let healthy: Vec<&String> = healthy.map(|(_, name)| name).collect();
-        let of = |one: &marsad_crds::Camera| (one.name_any(), one.resource_version().unwrap_or_default());
-        Ok(cameras
-            .iter()
-            .filter(|one| healthy.contains(&&one.name_any()))
-            .map(of)
-            .collect())
+        let of = |one: &Camera| (one.name_any(), one.resource_version().unwrap_or_default());
+        let cameras = cameras.store().state();
+        let cameras = cameras.iter().map(|one| of(one));
+        cameras.filter(|(name, _)| healthy.contains(&name)).collect()
     };
-    let before = versions().await?;
+    let before = versions();
     for (_, name) in names.iter().enumerate().filter(|(number, _)| dead(*number)) {
         test.sim.fault(&test.simulated(name), fault).await?;
     }
     wait::answer("the circuits to open", Duration::from_secs(180), async || {
-        let cameras = test.cameras().list(&ListParams::default()).await?;
+        let cameras = cameras.store().state();
         let open = cameras
             .iter()
             .filter(|one| camera::circuit(one) == Some(Circuit::Open));
@@ -172,7 +186,7 @@ async fn disturbed(test: &Scenario, names: &[String], fault: &str, look: Duratio
     })
     .await?;
     tokio::time::sleep(look).await;
-    let after = versions().await?;
+    let after = versions();
     let changed = before
         .iter()
         .filter(|(name, version)| after.get(*name) != Some(version));

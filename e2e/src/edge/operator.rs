@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +13,9 @@ use crate::process::{self, Usage};
 /// A running `marsad operator`. Killed when dropped.
 pub struct Operator {
     child: Child,
+    /// `host:port` of its endpoints.
+    listen: String,
+    /// `host:port` of its metrics.
     metrics: String,
 }
 
@@ -40,7 +43,11 @@ impl Operator {
             .stderr(log)
             .spawn()
             .context("can't start marsad")?;
-        let operator = Self { child, metrics };
+        let operator = Self {
+            child,
+            listen,
+            metrics,
+        };
         operator.answers().await?;
         Ok(operator)
     }
@@ -57,11 +64,23 @@ impl Operator {
     }
 
     async fn text(&self) -> Result<String> {
-        Ok(reqwest::get(format!("http://{}/metrics", self.metrics))
-            .await?
-            .error_for_status()?
-            .text()
-            .await?)
+        body(&format!("http://{}/metrics", self.metrics)).await
+    }
+
+    /// How long it takes to say how it is (R1.1-22), and to tell all of its metrics (R1.1-23).
+    ///
+    /// # Errors
+    /// When it does not answer, or is not well.
+    pub async fn answer_times(&self) -> Result<(Duration, Duration)> {
+        let (health, metrics) = (
+            format!("http://{}/health", self.listen),
+            format!("http://{}/metrics", self.metrics),
+        );
+        let asked = Instant::now();
+        body(&health).await?;
+        let well = asked.elapsed();
+        body(&metrics).await?;
+        Ok((well, asked.elapsed().saturating_sub(well)))
     }
 
     /// What it has written to the API server, Leases aside.
@@ -108,6 +127,10 @@ impl Drop for Operator {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+async fn body(url: &str) -> Result<String> {
+    Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
 }
 
 fn free_address() -> Result<String> {

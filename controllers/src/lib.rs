@@ -1,6 +1,7 @@
 //! One folder per kind: dereference, validate, build, apply, status. [`fleet`] is what the kinds share of the world
 //! outside Kubernetes: the shards as they are; [`reach`] is where in that world they may go. [`bootstrap`] is what the operator makes at its start.
 
+mod agency;
 pub mod bootstrap;
 pub mod camera;
 pub mod camera_source;

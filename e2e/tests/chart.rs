@@ -2,6 +2,7 @@
 
 mod chart {
     mod alerts;
+    mod dashboards;
     mod metrics;
     pub(crate) mod objects;
     mod pods;

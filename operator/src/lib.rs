@@ -178,7 +178,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     );
     let fleet = Fleet::default();
     let ingest = camera::IngestMetrics::new(&role.metrics);
-    ingest.export(&role.metrics, fleet.clone(), cameras.clone());
+    ingest.export(&role.metrics, fleet.clone(), cameras.clone(), quotas.clone());
     let stop = role.shutdown.clone();
     let process = args
         .role

@@ -12,11 +12,9 @@ use marsad_rtsp::Trust;
 use url::Url;
 
 use super::Context;
+use crate::agency;
 use crate::reach::{HOSTS_ANNOTATION, Hosts, Ranges, Resolved, parse_all};
 use crate::secret_value;
-
-/// Name of the one StreamQuota (contracts.md 4).
-const QUOTA: &str = "default";
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -123,13 +121,11 @@ pub(crate) async fn dereference(context: &Context, camera: &Camera) -> Result<Fo
             hosts.insert(host, resolved);
         }
     }
-    let agency = source.as_ref().map(|source| source.spec.agency.as_str());
-    let quota = context.quotas.get(None, QUOTA);
-    let listed = quota
-        .iter()
-        .flat_map(|quota| &quota.spec.agencies)
-        .find(|quota| Some(quota.name.as_str()) == agency)
-        .map(|quota| parse_all(&quota.source_cidrs))
+    let quota = agency::quota(&context.quotas);
+    let listed = source
+        .as_ref()
+        .and_then(|source| agency::part(quota.as_deref(), &source.spec.agency))
+        .map(|part| parse_all(&part.source_cidrs))
         .unwrap_or_default();
     Ok(Found {
         source,

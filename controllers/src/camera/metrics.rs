@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt;
-use marsad_crds::{Camera, Circuit, camera_id};
+use marsad_crds::{Camera, Circuit, StreamQuota, camera_id};
 use marsad_runtime::conditions::find;
 use marsad_runtime::metrics::Metrics;
 use marsad_runtime::watch::Watch;
@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 
 use super::dial::Dial;
 use super::prober::Diagnosis;
+use crate::agency;
 use crate::fleet::{Fleet, path_name};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,10 +87,17 @@ impl IngestMetrics {
     }
 
     /// Registers what is read when it is asked for. Whoever does not lead gives nothing: two operators must not count a camera twice.
-    pub fn export(&self, metrics: &Metrics, fleet: Fleet, cameras: Watch<Camera>) {
+    pub fn export(
+        &self,
+        metrics: &Metrics,
+        fleet: Fleet,
+        cameras: Watch<Camera>,
+        quotas: Watch<StreamQuota>,
+    ) {
         metrics.collect(Export {
             fleet,
             cameras,
+            quotas,
             metrics: self.clone(),
         });
     }
@@ -144,6 +152,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Export {
     fleet: Fleet,
     cameras: Watch<Camera>,
+    quotas: Watch<StreamQuota>,
     metrics: IngestMetrics,
 }
 
@@ -153,21 +162,12 @@ impl Collector for Export {
             return Ok(());
         }
         let cameras = self.cameras.store().state();
-        let mut active: BTreeMap<SourceStatus, i64> = BTreeMap::new();
-        for camera in &cameras {
-            let path = path_name(
-                &camera.namespace().unwrap_or_default(),
-                &camera.name_any(),
-                "main",
-            );
-            let gave_up = lock(&self.metrics.lines)
-                .get(&path)
-                .is_some_and(|known| known.gave_up);
-            if let Some(status) = stream_status(camera, gave_up) {
-                let source = agency_of(camera);
-                *active.entry(SourceStatus { source, status }).or_default() += 1;
-            }
-        }
+        let quota = agency::quota(&self.quotas);
+        let active = active(&cameras, quota.as_deref(), |path| {
+            lock(&self.metrics.lines)
+                .get(path)
+                .is_some_and(|known| known.gave_up)
+        });
         let mut family = encoder.encode_descriptor(
             "mediamtx_streams_active",
             "Cameras by the agency's code and state: CONNECTING, ACTIVE, FAILED, CIRCUIT_OPEN (R1.1-25)",
@@ -220,10 +220,27 @@ impl Collector for Export {
     }
 }
 
+/// How many cameras are in each state, by their agency's code; `gave_up`: nobody expects the stream of a path back.
+fn active(
+    cameras: &[Arc<Camera>],
+    quota: Option<&StreamQuota>,
+    gave_up: impl Fn(&str) -> bool,
+) -> BTreeMap<SourceStatus, i64> {
+    let mut active = BTreeMap::new();
+    for camera in cameras {
+        let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
+        if let Some(status) = stream_status(camera, gave_up(&path_name(&namespace, &name, "main"))) {
+            let source = agency_of(camera, quota);
+            *active.entry(SourceStatus { source, status }).or_default() += 1;
+        }
+    }
+    active
+}
+
 /// The code of the camera's agency; empty before its source is found.
-fn agency_of(camera: &Camera) -> String {
+fn agency_of(camera: &Camera, quota: Option<&StreamQuota>) -> String {
     let agency = camera.status.as_ref().and_then(|status| status.agency.as_deref());
-    marsad_crds::agency_code(agency.unwrap_or_default())
+    agency::code(quota, agency.unwrap_or_default())
 }
 
 /// The camera's state in the words of block 1.1-B; none when it is not meant to be pulled.
@@ -240,4 +257,91 @@ fn stream_status(camera: &Camera, gave_up: bool) -> Option<&'static str> {
         _ if !gave_up && ingest.and_then(|ingest| ingest.circuit) == Some(Circuit::Open) => "CIRCUIT_OPEN",
         _ => "FAILED",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use marsad_crds::{AgencyQuota, CameraIngestStatus, CameraStatus, Reason, StreamQuotaSpec};
+
+    use super::*;
+    use crate::camera::fixtures;
+
+    fn camera(name: &str, online: &str, reason: &str, circuit: Circuit) -> Camera {
+        let mut camera = fixtures::camera();
+        camera.metadata.name = Some(name.to_owned());
+        camera.status = Some(CameraStatus {
+            agency: Some("dubai-police".to_owned()),
+            ingest: Some(CameraIngestStatus {
+                circuit: Some(circuit),
+                ..CameraIngestStatus::default()
+            }),
+            conditions: vec![Condition {
+                type_: "Online".to_owned(),
+                status: online.to_owned(),
+                reason: reason.to_owned(),
+                message: String::new(),
+                observed_generation: None,
+                last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            }],
+            ..CameraStatus::default()
+        });
+        camera
+    }
+
+    #[test]
+    fn r1_1_25_cameras_are_counted_by_their_state() {
+        let cameras = [
+            camera("a", "True", "Online", Circuit::Closed),
+            camera("b", "True", "Online", Circuit::Closed),
+            camera("c", "Unknown", "Connecting", Circuit::Closed),
+            camera("d", "False", "ConnectTimeout", Circuit::Open),
+            camera("e", "False", "ConnectTimeout", Circuit::Closed),
+            camera("f", "False", "Suspended", Circuit::Closed),
+            camera("given-up", "False", "ConnectTimeout", Circuit::Open),
+        ];
+        let part = AgencyQuota {
+            name: "dubai-police".to_owned(),
+            code: Some("DP".to_owned()),
+            ..AgencyQuota::default()
+        };
+        let spec = StreamQuotaSpec {
+            agencies: vec![part],
+            ..StreamQuotaSpec::default()
+        };
+        let quota = StreamQuota::new("default", spec);
+        let counted = active(&cameras.map(Arc::new), Some(&quota), |path| {
+            path == "police/given-up/main"
+        });
+        let counted: Vec<(&str, &str, i64)> = counted
+            .iter()
+            .map(|(labels, count)| (labels.source.as_str(), labels.status, *count))
+            .collect();
+        assert_eq!(
+            counted,
+            [
+                ("DP", "ACTIVE", 2),
+                ("DP", "CIRCUIT_OPEN", 1),
+                ("DP", "CONNECTING", 1),
+                ("DP", "FAILED", 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn r1_1_26_failures_are_counted_by_their_reason() {
+        let metrics = Metrics::default();
+        let ingest = IngestMetrics::new(&metrics);
+        ingest.failed(
+            "DP",
+            &Diagnosis::Failed(Reason::ConnectTimeout, "no answer".to_owned()),
+        );
+        ingest.failed("DP", &Diagnosis::NotYet);
+        let text = metrics.encode().unwrap();
+        for reason in ["ConnectTimeout", "Unknown"] {
+            let line = format!("mediamtx_streams_failed_total{{source=\"DP\",reason=\"{reason}\"}} 1");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
-use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, Reason, StreamQuota, agency_code, labels};
+use marsad_crds::{Camera, CameraSource, Circuit, IngestPool, Reason, StreamQuota, labels};
 use marsad_runtime::conditions::{Status, find};
 use marsad_runtime::controller::{self, Manager, Next, Reconcile};
 use marsad_runtime::events::Events;
@@ -42,6 +42,7 @@ pub use self::metrics::IngestMetrics;
 use self::prober::{Certificate, Diagnosis, Inspected, Prober, Run, Source};
 use self::status::{Outcome, Running};
 use self::validate::{Plan, ValidCamera};
+use crate::agency;
 use crate::bootstrap::DEFAULT_POOL;
 use crate::fleet::{self, Choice, Fleet, Shard, Wake};
 use crate::reach::Reach;
@@ -289,6 +290,11 @@ impl Reconcile for Controller {
 }
 
 impl Controller {
+    /// The code under which `agency` is counted.
+    fn code_of(&self, agency: &str) -> String {
+        agency::code(agency::quota(&self.context.quotas).as_deref(), agency)
+    }
+
     fn withdraw(&self, camera: &Camera) {
         self.context.fleet.withdraw(&key_of(camera));
         self.forget(camera);
@@ -374,7 +380,7 @@ impl Controller {
 
     /// Decides which of `paths` pull the camera now, and lets the others rest.
     fn dial(&self, camera: &Camera, valid: &ValidCamera, shard: &Shard, paths: &mut [WantedPath]) -> Dials {
-        let (reference, agency) = (ObjectRef::from_obj(camera), agency_code(&valid.agency));
+        let (reference, agency) = (ObjectRef::from_obj(camera), self.code_of(&valid.agency));
         let diagnosis = self.prober.answered(&valid.key());
         let circuit = camera
             .status
@@ -547,7 +553,7 @@ impl Controller {
         }
         let (id, source) = (
             wanted.id.as_deref().unwrap_or_default(),
-            agency_code(wanted.agency.as_deref().unwrap_or_default()),
+            self.code_of(wanted.agency.as_deref().unwrap_or_default()),
         );
         let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
         if online.status == "True" {

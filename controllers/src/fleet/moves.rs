@@ -88,8 +88,9 @@ fn one_for_balance(shards: &[Loaded]) -> Option<(String, String)> {
         staying().max_by_key(|shard| shard.place.load)?,
         staying().min_by_key(|shard| shard.place.load)?,
     );
-    // A tenth of what the fuller one has, so that a large pool is not shuffled for ever.
-    let enough = UNEVEN.max(full.place.load / 10);
+    // A quarter of what the fuller one has: hashing a hundred cameras to each of six shards leaves differences of up to a fifth, and to
+    // even those out would break and make dozens of connections after every start.
+    let enough = UNEVEN.max(full.place.load / 4);
     let idle = |camera: &&Movable| !camera.in_use && !camera.moving && !camera.stayed;
     let camera = full
         .cameras
@@ -243,7 +244,8 @@ mod tests {
             }
             prop_assert!(plan(shards.clone(), true).begin.is_empty());
             let loads = || shards.iter().map(|shard| shard.place.load);
-            prop_assert!(loads().max().unwrap() <= loads().min().unwrap() + UNEVEN + 1);
+            let most = loads().max().unwrap();
+            prop_assert!(most <= loads().min().unwrap() + UNEVEN.max(most / 4) + 1);
         }
     }
 }

@@ -153,8 +153,8 @@ async fn usage(test: &Scenario, pool: &str) -> Result<Usage> {
     Ok(sum)
 }
 
-/// Lets every tenth camera fail until its circuit is open, and `look` longer; how many of the others were written meanwhile, which is
-/// what happens to one whose picture stops or starts anew.
+/// Lets every tenth camera fail until its circuit is open, and `look` longer; how many of the others have lost their picture meanwhile.
+/// One that is moved to an emptier shard has not: it is made there before it is broken here.
 async fn disturbed(
     test: &Scenario,
     cameras: &Watch<Camera>,
@@ -163,15 +163,15 @@ async fn disturbed(
     look: Duration,
 ) -> Result<f64> {
     let dead = |number: usize| number.is_multiple_of(10);
-    let versions = || -> BTreeMap<String, String> {
+    let pictures = || -> BTreeMap<String, String> {
         let healthy = names.iter().enumerate().filter(|(number, _)| !dead(*number));
         let healthy: Vec<&String> = healthy.map(|(_, name)| name).collect();
-        let of = |one: &Camera| (one.name_any(), one.resource_version().unwrap_or_default());
+        let of = |one: &Camera| (one.name_any(), camera::online_since(one).unwrap_or_default());
         let cameras = cameras.store().state();
         let cameras = cameras.iter().map(|one| of(one));
         cameras.filter(|(name, _)| healthy.contains(&name)).collect()
     };
-    let before = versions();
+    let before = pictures();
     for (_, name) in names.iter().enumerate().filter(|(number, _)| dead(*number)) {
         test.sim.fault(&test.simulated(name), fault).await?;
     }
@@ -186,9 +186,9 @@ async fn disturbed(
     })
     .await?;
     tokio::time::sleep(look).await;
-    let after = versions();
+    let after = pictures();
     let changed = before
         .iter()
-        .filter(|(name, version)| after.get(*name) != Some(version));
+        .filter(|(name, since)| after.get(*name) != Some(since));
     Ok(f64::from(u32::try_from(changed.count())?))
 }

@@ -7,14 +7,28 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use marsad_e2e::helm::checkout;
 
-use super::alerts;
+use super::{alerts, dashboards};
 
 /// Crates whose code runs in a role.
 const ROLES: [&str; 4] = ["controllers", "operator", "runtime", "services"];
 
 /// Words of PromQL that rules of ours use.
 const WORDS: &[&str] = &[
-    "absent", "and", "by", "changes", "increase", "max", "offset", "on", "or", "resets", "sum", "unless",
+    "absent",
+    "and",
+    "by",
+    "changes",
+    "histogram_quantile",
+    "increase",
+    "max",
+    "offset",
+    "on",
+    "or",
+    "rate",
+    "resets",
+    "sum",
+    "topk",
+    "unless",
 ];
 
 /// The sources of all roles, tests left out where they are files of their own.
@@ -146,6 +160,22 @@ fn named(expression: &str) -> Named {
         rest = rest.get(taken..).unwrap_or_default();
     }
     found
+}
+
+#[test]
+fn every_metric_of_a_panel_exists() -> Result<()> {
+    let sources = sources()?;
+    let exposed = exposed(sources.iter().map(String::as_str));
+    for (panel, expression) in dashboards::expressions()? {
+        let Named { metrics, .. } = named(&expression);
+        assert!(!metrics.is_empty(), "{panel} shows nothing");
+        let unknown: Vec<&String> = metrics.difference(&exposed).collect();
+        assert!(
+            unknown.is_empty(),
+            "{panel}: no role gives {unknown:?}: {exposed:?}"
+        );
+    }
+    Ok(())
 }
 
 #[test]

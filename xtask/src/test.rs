@@ -263,44 +263,24 @@ fn engine_folder(checkout: &Checkout) -> Result<PathBuf> {
 
 fn end_to_end(checkout: &Checkout) -> Result<()> {
     packages::for_browser(checkout)?;
-    let kstatus = engines::kstatus(checkout, &checkout.root.join("target/engines"))?;
-    up::up(checkout)?;
     // One at a time: some of them kill what others watch.
-    let mut test = cargo(
-        checkout,
-        &[
-            "test",
-            "--quiet",
-            "--no-fail-fast",
-            "-p",
-            "marsad-e2e",
-            "--",
-            "--test-threads=1",
-        ],
-    );
-    test.env("MARSAD_KSTATUS", kstatus);
-    command::shown(on_cluster(checkout, &mut test)?, TIER)
+    on_local_cluster(checkout, &["--no-fail-fast", "--", "--test-threads=1"], &[])
 }
 
 /// Ten minutes of random faults (R1.1-35), another order each time.
 fn chaos(checkout: &Checkout) -> Result<()> {
+    let only = ["--test", "chaos", "--", "--nocapture"];
+    on_local_cluster(checkout, &only, &[("MARSAD_CHAOS_SECONDS", "600")])
+}
+
+/// Tests of `e2e` that `args` select, on the local cluster, which is brought up.
+fn on_local_cluster(checkout: &Checkout, args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let kstatus = engines::kstatus(checkout, &checkout.root.join("target/engines"))?;
     up::up(checkout)?;
-    let mut test = cargo(
-        checkout,
-        &[
-            "test",
-            "--quiet",
-            "-p",
-            "marsad-e2e",
-            "--test",
-            "chaos",
-            "--",
-            "--nocapture",
-        ],
-    );
-    test.env("MARSAD_KSTATUS", kstatus)
-        .env("MARSAD_CHAOS_SECONDS", "600");
+    let mut test = cargo(checkout, &["test", "--quiet", "-p", "marsad-e2e"]);
+    test.args(args)
+        .env("MARSAD_KSTATUS", kstatus)
+        .envs(environment.iter().copied());
     command::shown(on_cluster(checkout, &mut test)?, TIER)
 }
 

@@ -73,20 +73,28 @@ fn exposed<'a>(sources: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     names
 }
 
-/// The type of the field that is given a metric: of `failed` when `before` ends with `failed: metrics`.
+/// The type of the field or the variable that is given a metric: of `failed` when `before` ends with `failed: metrics` or
+/// `let failed = metrics`. A name for a type is followed to the type.
 fn declared<'a>(source: &'a str, before: &str) -> Option<&'a str> {
     let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let before = before.trim_end_matches(word).trim_end().strip_suffix(':')?;
-    let field = before.rsplit(|letter| !word(letter)).next()?;
-    let lines = source.lines().map(str::trim_start);
-    lines
+    let before = before.trim_end_matches(word).trim_end();
+    let before = before.strip_suffix(':').or_else(|| before.strip_suffix('='))?;
+    let field = before.trim_end().rsplit(|letter| !word(letter)).next()?;
+    let lines = || source.lines().map(str::trim_start);
+    let declared = lines()
         .filter_map(|line| {
             line.trim_start_matches("pub(crate) ")
                 .trim_start_matches("pub ")
                 .strip_prefix(field)?
                 .strip_prefix(": ")
         })
-        .find(|declared| !declared.contains("register("))
+        .find(|declared| !declared.contains("register("))?;
+    let alias = format!("type {} = ", declared.trim_end_matches(','));
+    Some(
+        lines()
+            .find_map(|line| line.strip_prefix(alias.as_str()))
+            .unwrap_or(declared),
+    )
 }
 
 /// Text before a call, and its first argument, where that is a literal.

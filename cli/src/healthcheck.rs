@@ -30,29 +30,23 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .timeout(Duration::from_secs(timeout))
         .no_proxy()
         .build()?;
-    let mut request = client.get(url.clone());
+    let mut request = client.get(url);
     if let Some(user) = user {
         request = request.basic_auth(user, std::env::var("HEALTHCHECK_PASSWORD").ok());
     }
-    let answer = request
-        .send()
+    let request = request.build()?;
+    // Without the login that it was given with: that has become a header.
+    let url = request.url().clone();
+    let answer = client
+        .execute(request)
         .await
         .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("{} does not answer within {timeout} s", shown(&url)))?;
+        .with_context(|| format!("{url} does not answer within {timeout} s"))?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
     let said = answer.text().await.unwrap_or_default();
     let said: String = said.trim().chars().take(500).collect();
-    bail!("{} answers {status}: {said}", shown(&url))
-}
-
-/// Without what is nobody's business.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    // Only addresses that can't have any refuse.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
+    bail!("{url} answers {status}: {said}")
 }

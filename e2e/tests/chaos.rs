@@ -27,7 +27,7 @@ const UP: Duration = Duration::from_secs(60);
 const BACK: Duration = Duration::from_secs(120);
 /// Writes that one thing may cause: a try that fails is two (why, and that it is tried again), and a circuit opens after three.
 const WRITES_EACH: u64 = 8;
-/// Faults of the simulator, with how likely each is in its place.
+/// Faults of the simulator, each as likely as another; `none` ends the one before.
 const FAULTS: [&str; 8] = [
     "none",
     "refuse",

@@ -253,7 +253,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every object of `watch` once in [`RESYNC`], a part of them at a time, by a hash of their keys: without a timer for each, which for ten
+/// Every object of `watch` once in [`RESYNC`], a part of them at a time, by a hash of their names: without a timer for each, which for ten
 /// thousand are megabytes.
 fn resyncs<K: Watched>(watch: &Watch<K>) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
     let store = watch.store().clone();
@@ -263,10 +263,11 @@ fn resyncs<K: Watched>(watch: &Watch<K>) -> impl Stream<Item = ObjectRef<K>> + S
     futures::stream::unfold(walk, |(store, mut ticks, hasher, part)| async move {
         ticks.tick().await;
         let all = store.state();
-        let keys = all.iter().map(|object| ObjectRef::from_obj(object.as_ref()));
-        let due: Vec<ObjectRef<K>> = keys
-            .filter(|key| hasher.hash_one(key) % u64::from(PARTS) == u64::from(part))
-            .collect();
+        let due = all.iter().filter(|object| {
+            let meta = object.meta();
+            hasher.hash_one((&meta.namespace, &meta.name)) % u64::from(PARTS) == u64::from(part)
+        });
+        let due: Vec<ObjectRef<K>> = due.map(|object| ObjectRef::from_obj(object.as_ref())).collect();
         Some((
             futures::stream::iter(due),
             (store, ticks, hasher, (part + 1) % PARTS),

@@ -28,26 +28,22 @@ impl Patience {
         if all >= CROWD && silent.saturating_mul(2) > all {
             return AT_MOST;
         }
-        let counts = self
-            .last
-            .is_some_and(|last| now.duration_since(last) < FORGIVEN_AFTER);
-        let doublings = if counts { self.false_alarms.min(8) } else { 0 };
         LOST_AFTER
-            .saturating_mul(2_u32.saturating_pow(doublings))
+            .saturating_mul(2_u32.saturating_pow(self.alarms(now)))
             .min(AT_MOST)
     }
 
     /// The shard had been given up, and answers: it was there all the time.
     pub(super) fn false_alarm(&mut self, now: Instant) {
-        let counts = self
-            .last
-            .is_some_and(|last| now.duration_since(last) < FORGIVEN_AFTER);
-        self.false_alarms = if counts {
-            self.false_alarms.saturating_add(1)
-        } else {
-            1
-        };
+        self.false_alarms = self.alarms(now).saturating_add(1);
         self.last = Some(now);
+    }
+
+    /// The false alarms that are not forgiven yet.
+    fn alarms(&self, now: Instant) -> u32 {
+        let last = self.last.map(|last| now.duration_since(last));
+        last.filter(|since| *since < FORGIVEN_AFTER)
+            .map_or(0, |_| self.false_alarms)
     }
 }
 

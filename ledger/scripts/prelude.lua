@@ -73,7 +73,8 @@ local function step()
     seq = tonumber(kept[6]) or 0,
   }
   if gap or not last or kept[3] ~= run then
-    clock.epoch = clock.epoch + 1
+    -- By the server's time, so that an empty dataset does not begin with the epoch that the lost one had.
+    clock.epoch = math.max(clock.epoch + 1, wall)
     clock.grace_end = now + GRACE_MS
     -- Above every sequence that the lost end of a history can have given out.
     clock.seq = math.max(clock.seq, wall * 1000)

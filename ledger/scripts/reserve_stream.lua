@@ -2,17 +2,17 @@
 -- R1.3-11: one lease, checked against source and total in one step. The same id again is the same lease, with a sequence of
 -- its own: a late release of the earlier grant does not end it.
 -- KEYS  clock, lease:S, lease:total, limit:S, limit:total, count:S, count:total, quota, reservation:I, heartbeat:I
--- ARGV  version, run, grace, S, I, ttl, urgent (0|1), camera, user, client ip, holder
+-- ARGV  version, run, grace, S, I, ttl, urgent (0|1), camera, user, client ip, holder, identity
 -- Gives code, grace left, epoch, reaped, count, limit, total, total's limit, left, sequence
 local source, id = ARGV[4], ARGV[5]
-if #KEYS ~= 10 or #ARGV ~= 11 then return {MALFORMED, 0} end
+if #KEYS ~= 10 or #ARGV ~= 12 then return {MALFORMED, 0} end
 if not is_source(source) then return {MALFORMED, 4} end
 if not is_id(id) then return {MALFORMED, 5} end
 local ttl = whole(ARGV[6], 1, MAX_MS)
 if not ttl then return {MALFORMED, 6} end
 local urgent = whole(ARGV[7], 0, 1)
 if not urgent then return {MALFORMED, 7} end
-for text = 8, 11 do
+for text = 8, 12 do
   if not is_text(ARGV[text]) then return {MALFORMED, text} end
 end
 if not (names(2, 'lease:' .. source) and names(3, 'lease:total') and names(4, 'limit:' .. source)
@@ -51,7 +51,8 @@ if code == AGAIN and redis.call('HGET', KEYS[9], 'kind') == 'stream' then
   redis.call('HSET', KEYS[9], 'seq', seq)
 elseif seq > 0 then
   keep(KEYS[9], ttl, left, clock, 'camera_id', ARGV[8], 'source', source, 'user_id', ARGV[9],
-    'reserved_at', instant(clock.wall), 'client_ip', ARGV[10], 'holder', ARGV[11], 'kind', 'stream', 'seq', seq)
+    'reserved_at', instant(clock.wall), 'client_ip', ARGV[10], 'holder', ARGV[11], 'identity', ARGV[12],
+    'kind', 'stream', 'seq', seq)
   beat(KEYS[10], ttl, left, clock)
 end
 return {code, clock.grace_left, clock.epoch, reaped, count, limit, total, total_limit, left, seq}

@@ -2,8 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use uuid::Uuid;
+
+/// Life of a lease (contracts.md 17); a page renews it every quarter of that.
+pub const TTL: Duration = Duration::from_secs(60);
+/// So much before the ledger's deadline its holder stops: one step of the lease clock, the least that is safe (README.md).
+pub const MARGIN: Duration = Duration::from_secs(5);
 
 /// Longest name of a source in bytes.
 const LONGEST: usize = 63;
@@ -80,6 +86,8 @@ pub struct Details {
     pub client_ip: String,
     /// The service replica that answers for the lease.
     pub holder: String,
+    /// Who the viewer is in rooms: by it a service that was restarted knows whom the lease lets in.
+    pub identity: String,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! README.md); whatever is called a count is rewritten from the sets. Pure here: [`request`] says what goes to a script and
 //! what comes back, [`model`] what a script must answer. [`client`] asks.
 
+pub mod args;
 pub mod client;
 pub mod keys;
 pub mod lease;
@@ -11,6 +12,7 @@ pub mod model;
 pub mod request;
 pub mod script;
 
-pub use client::{Client, Settings};
+pub use args::LedgerArgs;
+pub use client::{Client, Mode, Settings};
 pub use keys::{Keyspace, Opening};
-pub use lease::{Details, LeaseId, Source, SourceError};
+pub use lease::{Details, LeaseId, MARGIN, Source, SourceError, TTL};

@@ -82,7 +82,7 @@ impl Model {
         let mut clock = self.clock.take().unwrap_or_else(first);
         let now = (self.wall - clock.offset).clamp(clock.last, clock.last + STEP_MS);
         if self.wall - clock.offset > now || clock.run_id != self.run_id {
-            clock.epoch += 1;
+            clock.epoch = (clock.epoch + 1).max(self.wall);
             clock.grace_end = now + self.grace;
             clock.seq = clock.seq.max(self.wall * 1_000);
             clock.run_id.clone_from(&self.run_id);

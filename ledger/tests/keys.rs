@@ -88,6 +88,7 @@ fn details(user: &str) -> Details {
         user: user.to_owned(),
         client_ip: "10.0.0.1".to_owned(),
         holder: "streams-0".to_owned(),
+        identity: format!("{user}.tab"),
     }
 }
 
@@ -127,6 +128,7 @@ fn r1_3_08_a_reservation_is_the_hash_of_block_1_3_a() {
             ("expires_at", &instant(now + 30)),
             ("client_ip", "10.0.0.1"),
             ("holder", "streams-0"),
+            ("identity", "user123.tab"),
             ("kind", "stream"),
             ("seq", &seq.to_string()),
         ];

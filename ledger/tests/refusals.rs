@@ -125,8 +125,8 @@ fn bad_input_is_refused_by_its_place_and_changes_nothing() {
         for index in 1..call.args.len() {
             // What is free text takes anything but too much of it; a wrong list of sources is stale, not malformed.
             let (free, list) = match call.script {
-                Script::Reserve => (7..=10, false),
-                Script::Reclaim => (7..=11, false),
+                Script::Reserve => (7..=11, false),
+                Script::Reclaim => (7..=12, false),
                 Script::Block => (6..=6, false),
                 Script::SetLimits => (5..=5, index == 5),
                 _ => (0..=0, false),

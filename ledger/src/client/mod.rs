@@ -2,6 +2,7 @@
 
 mod breaker;
 mod connect;
+mod reading;
 mod settings;
 mod worker;
 
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use breaker::{Breaker, Circuit};
 pub use connect::ConnectError;
+pub use reading::Held;
 pub use settings::{Address, Login, Mode, Place, Settings};
 
 use crate::keys::{Keyspace, Opening};
@@ -103,6 +105,7 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub struct Client {
     space: Keyspace,
+    settings: Arc<Settings>,
     replicas: u32,
     grace_ms: u64,
     queues: Vec<mpsc::Sender<Waiting>>,
@@ -127,6 +130,7 @@ impl Client {
         Self {
             space: settings.space.clone(),
             replicas: settings.replicas,
+            settings: settings.clone(),
             grace_ms: u64::try_from(settings.grace.as_millis()).unwrap_or(u64::MAX),
             queues: (0..settings.connections.max(1)).map(start).collect(),
             next: Arc::new(AtomicUsize::new(0)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::keys::Keyspace;
+use crate::lease::{MARGIN, TTL};
 
 /// An address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +130,7 @@ impl Settings {
             wait: Duration::from_millis(50),
             mode: Mode::Strict,
             timeout: Duration::from_secs(1),
-            // Of a lease of 60 s, less three steps of the lease clock.
-            grace: Duration::from_secs(45),
+            grace: TTL.saturating_sub(MARGIN),
             failures: 5,
             pause: Duration::from_secs(1),
         }

@@ -7,7 +7,7 @@ use super::code::{Code, Numbers};
 pub struct Head {
     /// How much longer nothing new is granted; 0: grants go on.
     pub grace_left_ms: u64,
-    /// How many graces there have been: when it is another than before, say again what you hold.
+    /// Which grace was the last to begin: when it is another than before, say again what you hold.
     pub epoch: u64,
     /// Leases of the named sources that were over and are gone.
     pub reaped: u64,

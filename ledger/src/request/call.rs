@@ -54,8 +54,9 @@ impl Writer<'_> {
             user,
             client_ip,
             holder,
+            identity,
         } = details;
-        for text in [camera, user, client_ip, holder] {
+        for text in [camera, user, client_ip, holder, identity] {
             self.arg(text);
         }
     }

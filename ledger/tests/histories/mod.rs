@@ -400,6 +400,7 @@ fn details() -> Details {
         user: "user123".to_owned(),
         client_ip: "10.0.0.1".to_owned(),
         holder: "streams-0".to_owned(),
+        identity: "user123.tab".to_owned(),
     }
 }
 

@@ -90,6 +90,7 @@ const GRANTED: &[Row] = &[
     ("operator", Place::Release, "coordination.k8s.io", "leases", "", &["create"]),
     ("api", Place::Cluster, MARSAD, "cameras", "", &["list", "watch"]),
     ("streams", Place::Cluster, MARSAD, "cameras", "", &["list", "watch"]),
+    ("streams", Place::Cluster, MARSAD, "streamquotas", "", &["list", "watch"]),
     ("streams", Place::Cluster, MARSAD, "cameras/status", "", &["patch"]),
     ("streams", Place::Release, "", "pods", "", &["list", "watch"]),
     ("streams", Place::Release, "", "secrets", "", &["get"]),

@@ -12,10 +12,12 @@ use kube::{Api, Client};
 use marsad_controllers::fleet::{self, Fleet};
 use marsad_controllers::ingest_pool::PoolSettings;
 use marsad_controllers::reach::{self, Reach};
+use marsad_controllers::stream_limits::StreamLimits;
 use marsad_controllers::{bootstrap, camera, camera_source, ingest_pool};
 use marsad_crds::{
     Camera, CameraSource, IngestPool, IngestPoolSpec, MediaMtxSpec, RecordingsVolume, StreamQuota, labels,
 };
+use marsad_ledger::LedgerArgs;
 use marsad_runtime::backoff::Schedule;
 use marsad_runtime::client;
 use marsad_runtime::controller::{ControllerMetrics, Manager};
@@ -33,6 +35,8 @@ pub struct Args {
     role: RoleArgs,
     #[command(flatten)]
     election: ElectionArgs,
+    #[command(flatten)]
+    ledger: LedgerArgs,
     /// Image of the ingest engine, MediaMTX.
     #[arg(long, env = "MEDIAMTX_IMAGE")]
     mediamtx_image: String,
@@ -87,6 +91,7 @@ struct Leader {
     cameras: Watch<Camera>,
     metrics: ControllerMetrics,
     default_pool: IngestPoolSpec,
+    limits: Option<StreamLimits>,
     stop: CancellationToken,
     heartbeats: Heartbeats,
 }
@@ -100,11 +105,20 @@ impl Leader {
             cameras,
             metrics,
             default_pool,
+            limits,
             stop,
             heartbeats,
         } = self;
         cameras.ready().await;
         context.fleet.lead(fence.clone(), &cameras);
+        let limits = {
+            let (fence, stop) = (fence.clone(), stop.clone());
+            async move {
+                if let Some(limits) = limits {
+                    limits.run(fence, stop).await;
+                }
+            }
+        };
         let manager = Manager {
             metrics,
             fence,
@@ -122,7 +136,7 @@ impl Leader {
         let sources = camera_source::run(client.clone(), context.sources.clone(), manager.clone());
         let cameras = camera::run(context, cameras, manager);
         let bootstrap = bootstrapped(&client, &namespace, &default_pool, &stop);
-        let _: (_, _, _, (), ()) = tokio::join!(pools, sources, cameras, survey, bootstrap);
+        let _: (_, _, _, (), (), ()) = tokio::join!(pools, sources, cameras, survey, bootstrap, limits);
     }
 }
 
@@ -176,6 +190,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             role.shutdown.clone(),
         ),
     );
+    let limits = stream_limits(&args.ledger, &quotas);
     let fleet = Fleet::default();
     let ingest = camera::IngestMetrics::new(&role.metrics);
     ingest.export(&role.metrics, fleet.clone(), cameras.clone(), quotas.clone());
@@ -242,6 +257,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         cameras,
         metrics,
         default_pool,
+        limits,
         stop: stop.clone(),
         heartbeats: role.heartbeats.clone(),
     };
@@ -254,6 +270,28 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     });
     role.serve(Router::new()).await?;
     Ok(())
+}
+
+/// What puts limits on live streams in force; nothing where no ledger is named.
+fn stream_limits(ledger: &LedgerArgs, quotas: &Watch<StreamQuota>) -> Option<StreamLimits> {
+    match ledger.settings() {
+        Ok(settings) => {
+            let settings = marsad_ledger::Settings {
+                // A call each two seconds; what a failover loses of limits is set again.
+                connections: 1,
+                replicas: 0,
+                ..settings
+            };
+            Some(StreamLimits::new(
+                marsad_ledger::Client::start(settings),
+                quotas.clone(),
+            ))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no_limits_on_live_streams");
+            None
+        }
+    }
 }
 
 fn all() -> watcher::Config {

@@ -139,6 +139,25 @@ automountServiceAccountToken: false
 {{- .Values.valkey.auth.existingSecret | default (printf "%s-valkey" (include "marsad.fullname" .)) -}}
 {{- end -}}
 
+{{/* Where the stream ledger is: the chart's own Valkey, database 1, as LiveKit has 0; or another. */}}
+{{- define "marsad.ledgerEnv" -}}
+{{- $own := .Values.valkey.enabled }}
+- name: VALKEY_ADDR
+  value: {{ $own | ternary (printf "%s-valkey:6379" (include "marsad.fullname" .)) (join "," .Values.ledger.addresses) | quote }}
+- name: VALKEY_TOPOLOGY
+  value: {{ $own | ternary "standalone" (lower .Values.ledger.topology) }}
+- name: VALKEY_SERVICE
+  value: {{ .Values.ledger.service }}
+- name: VALKEY_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ include "marsad.valkeySecret" . }}, key: password}}
+- name: VALKEY_DB
+  value: {{ eq .Values.ledger.topology "Cluster" | ternary 0 1 | quote }}
+- name: LEDGER_REPLICAS
+  value: {{ $own | ternary 0 (int .Values.ledger.replicas) | quote }}
+- name: LEDGER_UNACKNOWLEDGED
+  value: {{ lower .Values.ledger.unacknowledged }}
+{{- end -}}
+
 {{/* Numbers of LiveKit's media ports: it must listen on the number that browsers are told. */}}
 {{- define "marsad.livekit.tcpPort" -}}
 {{- if eq .Values.livekit.media.mode "NodePort" }}{{ int .Values.livekit.media.nodePorts.tcp }}{{ else }}7881{{ end -}}

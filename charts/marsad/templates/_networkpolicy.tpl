@@ -51,6 +51,20 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{- define "marsad.np.ledger" -}}
+# The stream ledger.
+{{- if .Values.valkey.enabled }}
+- ports: [{port: 6379}]
+  to: {{- include "marsad.np.peer" "valkey" | nindent 4 }}
+{{- else if .Values.ledger.addresses }}
+# Wherever it is: a policy knows no names.
+- ports:
+    {{- range .Values.ledger.addresses }}
+    - {port: {{ splitList ":" . | last | int }}}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "marsad.np.livekit" -}}
 # LiveKit's signalling; with HostNetwork it has a node's address and no pod selector finds it.
 - ports: [{port: 7880}]

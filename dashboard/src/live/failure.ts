@@ -17,8 +17,15 @@ export function reserveFailure(error: unknown): ReserveFailure {
       return { state: 'offline', reason: 'LiveOff', retry: 'camera', retryAfterSeconds: null };
     case 'CameraNotFound':
       return failed('CameraNotFound', 'camera', null);
+    case 'AgencyUnknown':
+      return failed('AgencyUnknown', 'camera', null);
     case 'LiveKitUnavailable':
       return failed('LiveKitUnavailable', 'soon', error.retryAfterSeconds);
+    // What differs among these is for whoever reads the answer; a viewer waits a few seconds either way.
+    case 'LedgerUnavailable':
+    case 'LedgerRecovering':
+    case 'LimitsNotInForce':
+      return failed('LedgerUnavailable', 'soon', error.retryAfterSeconds);
   }
   switch (error.status) {
     case 401:

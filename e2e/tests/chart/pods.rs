@@ -228,10 +228,8 @@ fn secrets_are_files_for_the_group_or_references() -> Result<()> {
             for container in list(pod, "/containers") {
                 for variable in list(container, "/env") {
                     let name = text(variable, "/name");
-                    if ["SECRET", "PASSWORD", "AUTH", "KEY"]
-                        .iter()
-                        .any(|word| name.contains(word))
-                    {
+                    let secret = |word| ["SECRET", "PASSWORD", "AUTH", "KEY"].contains(&word);
+                    if name.split('_').any(secret) {
                         assert!(
                             variable["valueFrom"]["secretKeyRef"].is_object(),
                             "{}: {name}",

@@ -3,21 +3,22 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum_reverse_proxy::{ProxyError, ProxyPolicy, ReverseProxy};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use marsad_identity::Caller;
+use marsad_identity::{Caller, Claims, bearer};
 use serde_json::Value;
 use url::Url;
 
-use crate::auth::extract::{CSRF_HEADER, SignedIn};
+use crate::auth::extract::{CSRF_HEADER, SignedIn, signed_in};
 use crate::problem::{Code, Problem};
 use crate::request::Client;
 use crate::router::{Api, SettingsError};
+use crate::updates::Asked;
 
 /// A neighbour in the cluster connects within this or is away.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -147,6 +148,52 @@ pub(crate) async fn streams(
         }
         _ => Ok(response),
     }
+}
+
+/// `/ws/stream/stats`: to `streams`, for who has a bearer token or, as a page can't send one, a ticket.
+pub(crate) async fn stream_stats(
+    State(api): State<Api>,
+    Query(asked): Query<Asked>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    // First, so that a plain GET does not use the ticket up.
+    if !request.headers().contains_key(header::UPGRADE) {
+        return Err(Problem::from(Code::UpgradeRequired));
+    }
+    let token = if bearer(request.headers()).is_some() {
+        signed_in(&api, request.headers(), false).await?.token
+    } else {
+        token_for_ticket(&api, &asked.ticket)?
+    };
+    let authorization =
+        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Problem::from(Code::TokenInvalid))?;
+    let headers = request.headers_mut();
+    headers.insert(header::AUTHORIZATION, authorization);
+    headers.remove(header::COOKIE);
+    // A ticket is nobody else's business, used up as it is.
+    *request.uri_mut() = Uri::from_static("/ws/stream/stats");
+    let Ok(response) = api.relay().streams.proxy_request(request).await;
+    match response.extensions().get::<ProxyError>() {
+        Some(failure) => Err(unreachable(&api, "streams", failure, response.status())),
+        None => {
+            api.metrics().relayed("streams", "ok");
+            Ok(response)
+        }
+    }
+}
+
+/// A token of the ticket's owner that ends when the one does that the ticket was given for.
+fn token_for_ticket(api: &Api, ticket: &str) -> Result<String, Problem> {
+    let now = api.now();
+    let caller = api
+        .tickets()
+        .redeem(ticket, now.steady)
+        .ok_or(Code::TicketInvalid)?;
+    let keys = api.keyring().keys().ok_or(Code::KeysNotReady)?;
+    let mut claims = Claims::new(caller.id, caller.name, now.wall);
+    claims.exp = caller.expires_at.as_second();
+    keys.sign(&claims)
+        .map_err(|error| Problem::from(Code::Internal).detail(error.to_string()))
 }
 
 /// `/livekit/rtc*`: LiveKit's signalling, HTTP and WebSocket, without the prefix. LiveKit checks its own token; its

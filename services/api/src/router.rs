@@ -206,6 +206,7 @@ pub fn router(api: Api) -> Router {
         .route("/livekit/rtc", any(relay::livekit))
         .route("/livekit/rtc/{*rest}", any(relay::livekit))
         .route("/ws/updates", get(updates::connect))
+        .route("/ws/stream/stats", get(relay::stream_stats))
         .method_not_allowed_fallback(|| async { Code::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .fallback_service(page)

@@ -33,7 +33,7 @@ const SESSION_ENDED: u16 = 4401;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
-    ticket: String,
+    pub(crate) ticket: String,
 }
 
 pub(crate) async fn connect(

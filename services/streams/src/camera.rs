@@ -226,6 +226,7 @@ pub(crate) mod tests {
         camera(
             name,
             &json!({
+                "agency": "police",
                 "ingest": {"pool": "default", "shard": shard, "path": format!("police/{name}/main"), "codec": "H264"},
                 "conditions": [condition("Online", "True", "Online", "")],
             }),

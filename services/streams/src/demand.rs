@@ -1,23 +1,17 @@
-//! Who watches what: reservations, their expiry, and the linger after the last one. Pure: time is given.
+//! Who watches what: the leases that this process holds, their ends, and the linger after the last one. Pure: time is given.
 //!
-//! A camera is wanted while a lease on it lives, and for the linger after the last one ended. Everything is
-//! computed from the given time, so nothing has to run on time for an answer to be right; [`Demand::prune`] only
-//! frees memory.
+//! The ledger grants; what is here is what it has granted, each with the moment at which this holder stops whatever it
+//! hears (ledger/README.md, "What a holder owes"). A camera is wanted while a lease on it lives, and for the linger after the last
+//! one ended. Everything is computed from the given time, so nothing has to run on time for an answer to be right.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use marsad_ledger::Source;
 use uuid::Uuid;
 
-/// How long a lease lives without a heartbeat, and how long a camera stays published after the last lease.
-#[derive(Debug, Clone, Copy)]
-pub struct Lifetimes {
-    /// From one heartbeat to the end of the lease (contracts.md 17).
-    pub ttl: Duration,
-    /// From the end of the last lease to the removal of the forward: a reload or a changed layout finds it still on.
-    pub linger: Duration,
-}
+/// Namespace of lease ids; never changed, so that replicas of different versions ask for the same lease.
+const LEASE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x51d4_7a0e_93c2_5f6b_8d27_60ab_1e94_c7f3);
 
 /// Who reserved: a lease is the same again for the same owner and camera (contracts.md 17).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,17 +22,59 @@ pub struct Owner {
     pub client: Option<String>,
 }
 
-/// A live lease.
+impl Owner {
+    /// The lease of this owner on `camera`: whichever replica is asked, and after a restart, it is the same.
+    pub fn lease(&self, camera: Uuid) -> Uuid {
+        // A camera's id has one length and a client no slash: two owners never share a name.
+        let client = self.client.as_deref().unwrap_or_default();
+        Uuid::new_v5(
+            &LEASE_ID_NAMESPACE,
+            format!("{camera}/{client}/{}", self.user).as_bytes(),
+        )
+    }
+
+    /// The viewer's identity in rooms: of a session, not of a person, so that two tabs don't throw each other out.
+    pub fn identity(&self, lease: Uuid) -> String {
+        // Without a client the lease itself tells sessions apart.
+        match &self.client {
+            Some(client) => format!("{}.{client}", self.user),
+            None => format!("{}.{}", self.user, lease.simple()),
+        }
+    }
+}
+
+/// A lease as this process holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Names the lease in heartbeats and release.
+    /// Names the lease in the ledger, heartbeats and release.
     pub reservation: Uuid,
-    /// Who holds it.
-    pub owner: Owner,
+    /// What is watched.
+    pub camera: Uuid,
+    /// Where it is shown.
+    pub room: String,
+    /// Subject of the token of who holds it.
+    pub user: String,
     /// The viewer's identity in the room.
     pub identity: String,
+    /// Whose slot it has.
+    pub source: Source,
+    /// The sequence of its grant.
+    pub seq: u64,
+    /// From where it was asked for, for people.
+    pub client_ip: String,
+    /// When it was granted, for people.
+    pub reserved_at: String,
     /// When it ends unless renewed.
     pub expires: Instant,
+    /// When it ends in any case, if it was asked for a time.
+    pub ends: Option<Instant>,
+}
+
+impl Lease {
+    /// The moment at which it is over.
+    pub fn over_at(&self) -> Instant {
+        self.ends.map_or(self.expires, |ends| ends.min(self.expires))
+    }
 }
 
 /// What the demand for one camera is at a moment.
@@ -54,7 +90,7 @@ pub enum Wanted {
 
 #[derive(Debug, Default)]
 struct CameraDemand {
-    leases: HashMap<Owner, Lease>,
+    leases: HashMap<Uuid, Lease>,
     /// End of the latest linger that an ended lease began.
     linger_until: Option<Instant>,
 }
@@ -62,82 +98,80 @@ struct CameraDemand {
 /// All leases of this process.
 #[derive(Debug)]
 pub struct Demand {
-    lifetimes: Lifetimes,
+    linger: Duration,
     cameras: HashMap<Uuid, CameraDemand>,
-    index: HashMap<Uuid, (Uuid, Owner)>,
+    index: HashMap<Uuid, Uuid>,
+    /// Leases that were over and of which nobody was told yet.
+    over: Vec<Lease>,
 }
 
 impl Demand {
-    /// Nobody watches anything.
-    pub fn new(lifetimes: Lifetimes) -> Self {
+    /// Nobody watches anything. `linger` is from the end of the last lease to the removal of the forward: a reload or a changed
+    /// layout finds it still on.
+    pub fn new(linger: Duration) -> Self {
         Self {
-            lifetimes,
+            linger,
             cameras: HashMap::new(),
             index: HashMap::new(),
+            over: Vec::new(),
         }
     }
 
-    /// The lease of `owner` on `camera`: the one it has, renewed, else a new one named `fresh`. The second value
-    /// says whether it is new.
-    pub fn reserve(&mut self, camera: Uuid, owner: &Owner, fresh: Uuid, now: Instant) -> (Lease, bool) {
-        self.end_expired(camera, now);
-        let expires = now + self.lifetimes.ttl;
-        let demand = self.cameras.entry(camera).or_default();
-        match demand.leases.entry(owner.clone()) {
-            Entry::Occupied(mut held) => {
-                held.get_mut().expires = expires;
-                (held.get().clone(), false)
+    /// The lease is held. Of one that was held already the later end and the higher sequence count: two answers about it may
+    /// come in any order.
+    pub fn hold(&mut self, lease: Lease) {
+        let demand = self.cameras.entry(lease.camera).or_default();
+        self.index.insert(lease.reservation, lease.camera);
+        match demand.leases.get_mut(&lease.reservation) {
+            Some(held) => {
+                let (expires, seq) = (held.expires.max(lease.expires), held.seq.max(lease.seq));
+                *held = lease;
+                (held.expires, held.seq) = (expires, seq);
             }
-            Entry::Vacant(free) => {
-                // Without a client the lease itself tells sessions apart, so that asking again keeps the identity.
-                let session = owner.client.clone().unwrap_or_else(|| fresh.simple().to_string());
-                let identity = format!("{}.{session}", owner.user);
-                let lease = Lease {
-                    reservation: fresh,
-                    owner: owner.clone(),
-                    identity,
-                    expires,
-                };
-                self.index.insert(fresh, (camera, owner.clone()));
-                (free.insert(lease).clone(), true)
+            None => {
+                demand.leases.insert(lease.reservation, lease);
             }
         }
     }
 
-    /// Renews a lease of `user`. Nothing when it ended, never was, or is another's: which of these is not told.
-    pub fn heartbeat(&mut self, reservation: Uuid, user: &str, now: Instant) -> Option<Lease> {
-        let expires = now + self.lifetimes.ttl;
-        let (camera, owner) = self.index.get(&reservation)?;
-        let lease = self.cameras.get_mut(camera)?.leases.get_mut(owner)?;
-        if lease.owner.user != user || lease.expires <= now {
-            return None;
-        }
-        lease.expires = expires;
-        Some(lease.clone())
+    /// A lease that lives at `now`.
+    pub fn get(&self, reservation: Uuid, now: Instant) -> Option<&Lease> {
+        let camera = self.index.get(&reservation)?;
+        let lease = self.cameras.get(camera)?.leases.get(&reservation)?;
+        (lease.over_at() > now).then_some(lease)
     }
 
-    /// Ends a lease of `user` and says of which camera. Nothing when there is none.
-    pub fn release(&mut self, reservation: Uuid, user: &str, now: Instant) -> Option<Uuid> {
-        let (camera, owner) = self.index.get(&reservation)?;
-        if owner.user != user {
-            return None;
+    /// It was renewed. One that is over stays so, whatever was heard of it.
+    pub fn renew(&mut self, reservation: Uuid, expires: Instant, seq: u64, now: Instant) {
+        if let Some(camera) = self.index.get(&reservation)
+            && let Some(demand) = self.cameras.get_mut(camera)
+            && let Some(lease) = demand.leases.get_mut(&reservation)
+            && lease.over_at() > now
+        {
+            lease.expires = lease.expires.max(expires);
+            lease.seq = lease.seq.max(seq);
         }
-        let (camera, owner) = (*camera, owner.clone());
+    }
+
+    /// Ends a lease; the linger begins. Nothing when there is none that lives.
+    pub fn end(&mut self, reservation: Uuid, now: Instant) -> Option<Lease> {
+        let camera = *self.index.get(&reservation)?;
         self.end_expired(camera, now);
+        let lease = self.remove(reservation)?;
+        let until = now + self.linger;
         let demand = self.cameras.get_mut(&camera)?;
-        demand.leases.remove(&owner)?;
-        self.index.remove(&reservation);
-        demand.linger_until = demand.linger_until.max(Some(now + self.lifetimes.linger));
-        Some(camera)
+        demand.linger_until = demand.linger_until.max(Some(until));
+        Some(lease)
     }
 
     /// Takes back a lease that was never told to anybody: it leaves no linger.
-    pub fn withdraw(&mut self, reservation: Uuid) {
-        if let Some((camera, owner)) = self.index.remove(&reservation)
-            && let Some(demand) = self.cameras.get_mut(&camera)
-        {
-            demand.leases.remove(&owner);
-        }
+    pub fn withdraw(&mut self, reservation: Uuid) -> Option<Lease> {
+        self.remove(reservation)
+    }
+
+    fn remove(&mut self, reservation: Uuid) -> Option<Lease> {
+        let camera = self.index.remove(&reservation)?;
+        self.cameras.get_mut(&camera)?.leases.remove(&reservation)
     }
 
     /// The demand for `camera` at `now`.
@@ -145,13 +179,11 @@ impl Demand {
         let Some(demand) = self.cameras.get(&camera) else {
             return Wanted::No;
         };
-        let last = demand.leases.values().map(|lease| lease.expires).max();
+        let last = demand.leases.values().map(Lease::over_at).max();
         if let Some(last) = last.filter(|&last| last > now) {
             return Wanted::Watched(last);
         }
-        let lingers = demand
-            .linger_until
-            .max(last.map(|last| last + self.lifetimes.linger));
+        let lingers = demand.linger_until.max(last.map(|last| last + self.linger));
         match lingers {
             Some(until) if until > now => Wanted::Lingering(until),
             _ => Wanted::No,
@@ -161,8 +193,23 @@ impl Demand {
     /// Leases on `camera` that live at `now`.
     pub fn viewers(&self, camera: Uuid, now: Instant) -> usize {
         self.cameras.get(&camera).map_or(0, |demand| {
-            demand.leases.values().filter(|l| l.expires > now).count()
+            demand.leases.values().filter(|l| l.over_at() > now).count()
         })
+    }
+
+    /// Every lease that lives at `now`.
+    pub fn live(&self, now: Instant) -> Vec<Lease> {
+        let leases = self.cameras.values().flat_map(|demand| demand.leases.values());
+        leases.filter(|lease| lease.over_at() > now).cloned().collect()
+    }
+
+    /// Who may be in which room at `now`.
+    pub fn admitted(&self, now: Instant) -> HashSet<(String, String)> {
+        let leases = self.cameras.values().flat_map(|demand| demand.leases.values());
+        leases
+            .filter(|lease| lease.over_at() > now)
+            .map(|lease| (lease.room.clone(), lease.identity.clone()))
+            .collect()
     }
 
     /// All leases that live at `now`, and the cameras they are on.
@@ -174,6 +221,16 @@ impl Demand {
             .fold((0, 0), |(leases, cameras), viewers| {
                 (leases + viewers, cameras + 1)
             })
+    }
+
+    /// Ends what is over, and gives every lease that has come to its end since the last call: its slot is to be given back and its
+    /// viewer to leave.
+    pub fn take_over(&mut self, now: Instant) -> Vec<Lease> {
+        let cameras: Vec<Uuid> = self.cameras.keys().copied().collect();
+        for camera in cameras {
+            self.end_expired(camera, now);
+        }
+        std::mem::take(&mut self.over)
     }
 
     /// Frees what no longer matters for `camera`. Answers do not change by it.
@@ -188,211 +245,15 @@ impl Demand {
         let Some(demand) = self.cameras.get_mut(&camera) else {
             return;
         };
-        let (index, linger, linger_until) =
-            (&mut self.index, self.lifetimes.linger, &mut demand.linger_until);
-        demand.leases.retain(|_, lease| {
-            let lives = lease.expires > now;
-            if !lives {
-                index.remove(&lease.reservation);
-                *linger_until = (*linger_until).max(Some(lease.expires + linger));
-            }
-            lives
-        });
+        let ended = demand.leases.extract_if(|_, lease| lease.over_at() <= now);
+        for (reservation, lease) in ended {
+            self.index.remove(&reservation);
+            demand.linger_until = demand.linger_until.max(Some(lease.over_at() + self.linger));
+            self.over.push(lease);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const LIFETIMES: Lifetimes = Lifetimes {
-        ttl: Duration::from_secs(60),
-        linger: Duration::from_secs(10),
-    };
-    const CAMERA: Uuid = Uuid::from_u128(7);
-
-    fn owner(user: &str, client: Option<&str>) -> Owner {
-        Owner {
-            user: user.into(),
-            client: client.map(str::to_owned),
-        }
-    }
-
-    fn secs(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn c17_the_same_owner_gets_the_same_lease() {
-        let (mut demand, start) = (Demand::new(LIFETIMES), Instant::now());
-        let (first, new) = demand.reserve(CAMERA, &owner("amal", Some("tab1")), Uuid::from_u128(1), start);
-        assert!(new);
-        assert_eq!(first.identity, "amal.tab1");
-        let (again, new) = demand.reserve(
-            CAMERA,
-            &owner("amal", Some("tab1")),
-            Uuid::from_u128(2),
-            start + secs(30),
-        );
-        assert!(!new);
-        assert_eq!(
-            (again.reservation, again.expires),
-            (first.reservation, start + secs(90))
-        );
-        let (other, _) = demand.reserve(CAMERA, &owner("amal", Some("tab2")), Uuid::from_u128(3), start);
-        assert_ne!(other.reservation, first.reservation);
-        assert_eq!(demand.viewers(CAMERA, start), 2);
-    }
-
-    #[test]
-    fn c17_without_a_client_the_identity_stays_with_the_lease() {
-        let (mut demand, start) = (Demand::new(LIFETIMES), Instant::now());
-        let (first, _) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(1), start);
-        let (again, _) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(2), start);
-        assert_eq!(first.identity, again.identity);
-    }
-
-    #[test]
-    fn another_users_lease_is_unknown() {
-        let (mut demand, start) = (Demand::new(LIFETIMES), Instant::now());
-        let (lease, _) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(1), start);
-        assert_eq!(demand.heartbeat(lease.reservation, "badr", start), None);
-        assert_eq!(demand.release(lease.reservation, "badr", start), None);
-        assert!(demand.heartbeat(lease.reservation, "amal", start).is_some());
-    }
-
-    #[test]
-    fn an_expired_lease_lingers_from_its_expiry_and_is_not_revived() {
-        let (mut demand, start) = (Demand::new(LIFETIMES), Instant::now());
-        let (lease, _) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(1), start);
-        assert_eq!(
-            demand.heartbeat(lease.reservation, "amal", start + secs(60)),
-            None
-        );
-        assert_eq!(
-            demand.wanted(CAMERA, start + secs(65)),
-            Wanted::Lingering(start + secs(70))
-        );
-        // Nothing depends on pruning in time.
-        demand.prune(CAMERA, start + secs(65));
-        assert_eq!(
-            demand.wanted(CAMERA, start + secs(65)),
-            Wanted::Lingering(start + secs(70))
-        );
-        assert_eq!(demand.wanted(CAMERA, start + secs(70)), Wanted::No);
-        let (next, new) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(2), start + secs(66));
-        assert!(new);
-        assert_eq!(next.reservation, Uuid::from_u128(2));
-    }
-
-    #[test]
-    fn a_withdrawn_lease_leaves_nothing() {
-        let (mut demand, start) = (Demand::new(LIFETIMES), Instant::now());
-        let (lease, _) = demand.reserve(CAMERA, &owner("amal", None), Uuid::from_u128(1), start);
-        demand.withdraw(lease.reservation);
-        assert_eq!(demand.wanted(CAMERA, start), Wanted::No);
-        demand.prune(CAMERA, start);
-        assert!(demand.cameras.is_empty() && demand.index.is_empty());
-    }
-
-    #[derive(Debug, Clone)]
-    enum Act {
-        Reserve {
-            user: u8,
-            client: Option<u8>,
-            camera: u8,
-        },
-        Heartbeat {
-            nth: usize,
-        },
-        Release {
-            nth: usize,
-        },
-        Prune {
-            camera: u8,
-        },
-    }
-
-    fn acts() -> impl Strategy<Value = Vec<(u64, Act)>> {
-        let act = prop_oneof![
-            (0_u8..3, proptest::option::of(0_u8..2), 0_u8..3)
-                .prop_map(|(user, client, camera)| Act::Reserve { user, client, camera }),
-            (0_usize..12).prop_map(|nth| Act::Heartbeat { nth }),
-            (0_usize..12).prop_map(|nth| Act::Release { nth }),
-            (0_u8..3).prop_map(|camera| Act::Prune { camera }),
-        ];
-        proptest::collection::vec((0_u64..40, act), 0..60)
-    }
-
-    /// The whole history of a lease, kept for ever: what the state machine must agree with.
-    struct Remembered {
-        id: Uuid,
-        owner: Owner,
-        camera: u8,
-        until: Instant,
-    }
-
-    fn camera_id(camera: u8) -> Uuid {
-        Uuid::from_u128(u128::from(camera))
-    }
-
-    fn expected(history: &[Remembered], camera: u8, now: Instant) -> Wanted {
-        let mine = || history.iter().filter(|lease| lease.camera == camera);
-        if let Some(last) = mine().map(|lease| lease.until).filter(|&until| until > now).max() {
-            return Wanted::Watched(last);
-        }
-        match mine()
-            .map(|lease| lease.until + LIFETIMES.linger)
-            .filter(|&until| until > now)
-            .max()
-        {
-            Some(until) => Wanted::Lingering(until),
-            None => Wanted::No,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn wanted_iff_a_lease_lives_or_lingers(acts in acts()) {
-            let (mut demand, mut now) = (Demand::new(LIFETIMES), Instant::now());
-            let mut history: Vec<Remembered> = Vec::new();
-            for (step, (pause, act)) in acts.into_iter().enumerate() {
-                now += secs(pause);
-                match act {
-                    Act::Reserve { user, client, camera } => {
-                        let owner = Owner { user: user.to_string(), client: client.map(|c| c.to_string()) };
-                        let fresh = Uuid::from_u128(1000 + step as u128);
-                        let (lease, new) = demand.reserve(camera_id(camera), &owner, fresh, now);
-                        let held = history.iter_mut().find(|l| l.owner == owner && l.camera == camera && l.until > now);
-                        prop_assert_eq!(new, held.is_none());
-                        match held {
-                            Some(held) => { prop_assert_eq!(lease.reservation, held.id); held.until = lease.expires; }
-                            None => history.push(Remembered { id: fresh, owner, camera, until: lease.expires }),
-                        }
-                    }
-                    Act::Heartbeat { nth } => if let Some(lease) = history.get_mut(nth) {
-                        let renewed = demand.heartbeat(lease.id, &lease.owner.user, now);
-                        prop_assert_eq!(renewed.is_some(), lease.until > now);
-                        if let Some(renewed) = renewed { lease.until = renewed.expires; }
-                    },
-                    Act::Release { nth } => if let Some(lease) = history.get_mut(nth) {
-                        let released = demand.release(lease.id, &lease.owner.user, now);
-                        prop_assert_eq!(released.is_some(), lease.until > now);
-                        if released.is_some() { lease.until = now; }
-                    },
-                    Act::Prune { camera } => demand.prune(camera_id(camera), now),
-                }
-                for camera in 0..3 {
-                    prop_assert_eq!(demand.wanted(camera_id(camera), now), expected(&history, camera, now));
-                }
-            }
-            // In the end nothing is kept.
-            now += LIFETIMES.ttl + LIFETIMES.linger;
-            for camera in 0..3 {
-                demand.prune(camera_id(camera), now);
-            }
-            prop_assert!(demand.cameras.is_empty() && demand.index.is_empty());
-        }
-    }
-}
+#[path = "demand_tests.rs"]
+mod tests;

@@ -1,13 +1,15 @@
 //! The streams role: live viewing on demand. A lease on a camera makes its shard publish it into a LiveKit room; the
 //! last one's end, after a linger, ends that (design.md §5).
 //!
-//! Pure: [`demand`] (who watches what), [`standing`] (what is to be done for a camera next), [`track_watch`] (is the
+//! [`leases`] takes leases from the stream ledger and holds them. Pure: [`demand`] (who watches what), [`standing`] (what is to be done for a camera next), [`track_watch`] (is the
 //! picture there). [`stills`] keeps each camera's last picture. Edges: [`publisher`], [`room`] and [`condition`] are seams, with MediaMTX, LiveKit and the API server
 //! behind them; [`reconcile`] turns steps into calls; [`routes`] speaks HTTP.
 
+pub mod agencies;
 pub mod camera;
 pub mod condition;
 pub mod demand;
+pub mod leases;
 pub mod live;
 pub mod livekit_rooms;
 pub mod metrics;
@@ -19,10 +21,13 @@ pub mod routes;
 pub mod shard_pods;
 pub mod shards;
 pub mod standing;
+pub mod stats_routes;
 pub mod stills;
 pub mod sweep;
 pub mod track_watch;
 
+#[cfg(test)]
+mod fake_ledger;
 #[cfg(test)]
 mod fakes;
 
@@ -36,27 +41,28 @@ use futures::StreamExt;
 use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
-use marsad_crds::Camera;
+use marsad_crds::{Camera, StreamQuota};
 use marsad_identity::Verifier;
+use marsad_ledger::LedgerArgs;
 use marsad_livekit::Tokens;
 use marsad_runtime::client;
 use marsad_runtime::role::{Readiness, Role, RoleArgs, duration};
 use marsad_runtime::watch::{Change, Watch};
 
+use crate::agencies::Agencies;
 use crate::camera::{CameraView, Cameras};
 use crate::condition::KubeConditions;
-use crate::demand::{Demand, Lifetimes};
+use crate::demand::Demand;
+use crate::leases::ledger::Valkey;
+use crate::leases::{Leases, guard, keeper};
 use crate::live::Live;
 use crate::livekit_rooms::LiveKitRooms;
-use crate::metrics::StreamsMetrics;
+use crate::metrics::{LedgerMetrics, StreamsMetrics};
 use crate::publisher::forward::ForwardPublisher;
 use crate::reconcile::Reconciler;
 use crate::shards::Shards;
 use crate::stills::Stills;
 use crate::stills::metrics::StillsMetrics;
-
-/// Life of a lease (contracts.md 17); a page renews it every quarter of that.
-const LEASE_TTL: Duration = Duration::from_secs(60);
 
 /// Settings of the role.
 #[derive(Clone, clap::Args)]
@@ -64,6 +70,9 @@ pub struct Args {
     /// What all roles take.
     #[command(flatten)]
     pub role: RoleArgs,
+    /// Where the stream ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     /// LiveKit's API.
     #[arg(long, env = "LIVEKIT_URL", default_value = "http://marsad-livekit:7880")]
     pub livekit_url: String,
@@ -97,6 +106,7 @@ impl fmt::Debug for Args {
         formatter
             .debug_struct("Args")
             .field("role", &self.role)
+            .field("ledger", &self.ledger)
             .field("livekit_url", &self.livekit_url)
             .field("livekit_whip_url", &self.livekit_whip_url)
             .field("livekit_api_secret", &"***")
@@ -116,6 +126,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let api: Api<DeserializeGuard<Camera>> = Api::all(client.clone());
     let (watch, feed) = Watch::new(api, watcher::Config::default());
     role.supervise_until_stop("cameras", feed);
+    let quotas: Api<DeserializeGuard<StreamQuota>> = Api::all(client.clone());
+    let (quotas, feed) = Watch::new(quotas, watcher::Config::default());
+    role.supervise_until_stop("quota", feed);
     let shards = Shards::default();
     role.supervise_until_stop(
         "shards",
@@ -130,16 +143,27 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let rooms = LiveKitRooms::new(livekit, Tokens::new(key, secret));
     let reconciler = Reconciler::new(
         Cameras::new(watch),
-        Demand::new(Lifetimes {
-            ttl: LEASE_TTL,
-            linger: args.linger,
-        }),
+        Demand::new(args.linger),
         Arc::new(publisher),
         Arc::new(rooms),
         Arc::new(KubeConditions::new(client)),
         StreamsMetrics::new(&role.metrics),
     );
-    for (name, task) in tasks(&reconciler, &shards) {
+    let settings = args.ledger.settings()?;
+    let metrics = LedgerMetrics::new(&role.metrics);
+    let valkey = Valkey::new(
+        marsad_ledger::Client::start(settings.clone()),
+        settings.mode,
+        metrics.clone(),
+    );
+    let leases = Leases::new(
+        reconciler.clone(),
+        Agencies::new(quotas),
+        Arc::new(valkey),
+        metrics,
+        args.role.pod_name.clone().unwrap_or_else(|| "streams".to_owned()),
+    );
+    for (name, task) in tasks(&reconciler, &shards, &leases) {
         role.supervise_until_stop(name, task);
     }
     let stills = Stills::new(reconciler.cameras.clone(), StillsMetrics::new(&role.metrics));
@@ -153,7 +177,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             role.readiness.clone(),
         ),
     );
-    let live = routes::router(Live::new(reconciler, LEASE_TTL), verifier.clone());
+    let live = routes::router(Live::new(leases), verifier.clone());
     role.serve(live.merge(stills::routes::router(stills, verifier)))
         .await?;
     Ok(())
@@ -161,15 +185,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 type Task = futures::future::BoxFuture<'static, Result<(), Infallible>>;
 
-/// What runs beside the calls: cameras and shards that change wake those at work; leftovers are swept.
-fn tasks(reconciler: &Arc<Reconciler>, shards: &Shards) -> [(&'static str, Task); 3] {
+/// What runs beside the calls: cameras and shards that change wake those at work; leftovers are swept; leases are kept, and rooms
+/// compared with them.
+fn tasks(reconciler: &Arc<Reconciler>, shards: &Shards, leases: &Arc<Leases>) -> [(&'static str, Task); 5] {
     [
         ("camera-changes", Box::pin(follow_cameras(reconciler.clone()))),
         (
             "shard-changes",
             Box::pin(follow_shards(reconciler.clone(), shards.clone())),
         ),
-        ("sweep", Box::pin(sweep::run(reconciler.clone(), LEASE_TTL))),
+        (
+            "sweep",
+            Box::pin(sweep::run(reconciler.clone(), marsad_ledger::TTL)),
+        ),
+        ("leases", Box::pin(keeper::run(leases.clone()))),
+        ("rooms", Box::pin(guard::run(leases.clone()))),
     ]
 }
 

@@ -1,7 +1,7 @@
-//! The three calls, without HTTP: reserve, heartbeat, release.
+//! Live viewing, without HTTP: a lease and what it opens.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use marsad_crds::LiveMode;
@@ -9,7 +9,8 @@ use marsad_identity::Claims;
 use uuid::Uuid;
 
 use crate::camera::CameraView;
-use crate::demand::Owner;
+use crate::demand::{Lease, Owner};
+use crate::leases::{Leases, Taken, Wish};
 use crate::problem::Refusal;
 use crate::reconcile::{Reconciler, now};
 use crate::room::Ticket;
@@ -20,134 +21,122 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(1);
 /// A lease with what it opens.
 #[derive(Debug, Clone)]
 pub struct Granted {
-    /// Names the lease.
-    pub reservation: Uuid,
-    /// The camera's room.
-    pub room: String,
-    /// The viewer's identity there.
-    pub identity: String,
-    /// Lets the viewer in.
+    /// The lease.
+    pub lease: Lease,
+    /// Lets the viewer into its room.
     pub ticket: Ticket,
+}
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub struct Ask {
+    /// Which camera.
+    pub camera: Uuid,
+    /// One of the caller's sessions, if it tells them apart.
+    pub client: Option<String>,
+    /// From where, for people.
+    pub client_ip: String,
+    /// The agency's code that the caller takes the camera to have.
+    pub source: Option<String>,
+    /// For how long at most.
+    pub duration: Option<Duration>,
 }
 
 /// Live viewing.
 #[derive(Clone)]
 pub struct Live {
-    reconciler: Arc<Reconciler>,
-    ttl: Duration,
+    leases: Arc<Leases>,
 }
 
 impl Live {
-    /// Over the reconciler; `ttl` is the life of a lease.
-    pub fn new(reconciler: Arc<Reconciler>, ttl: Duration) -> Self {
-        Self { reconciler, ttl }
+    /// Over the leases.
+    pub fn new(leases: Arc<Leases>) -> Self {
+        Self { leases }
     }
 
-    /// Life of a lease.
-    pub fn ttl(&self) -> Duration {
-        self.ttl
+    /// The leases.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
     }
 
-    /// A lease on the camera for the caller: the one it has, or a new one. The forward is set meanwhile, not before: the
-    /// viewer's way into the room and the camera's run side by side.
+    fn reconciler(&self) -> &Reconciler {
+        &self.leases.reconciler
+    }
+
+    /// A lease on the camera for the caller with a ticket to its room: the lease it has, or a new one. The forward is set meanwhile, not
+    /// before: the viewer's way into the room and the camera's run side by side.
     ///
     /// # Errors
-    /// When the camera is not there or not to be seen, or LiveKit is away.
-    pub async fn reserve(
-        &self,
-        caller: &Claims,
-        camera: Uuid,
-        client: Option<String>,
-    ) -> Result<Granted, Refusal> {
+    /// When the camera is not there or not to be seen, no slot is free, or LiveKit or the ledger is away.
+    pub async fn watch(&self, caller: &Claims, ask: &Ask) -> Result<Granted, Refusal> {
         let started = now();
-        let outcome = self.try_reserve(caller, camera, client).await;
+        let outcome = self.try_watch(caller, ask).await;
         let label = outcome.as_ref().map_or_else(Refusal::code, |_| "ok");
-        self.reconciler
+        self.reconciler()
             .metrics
             .reserved(label, now().saturating_duration_since(started));
         outcome
     }
 
-    async fn try_reserve(
-        &self,
-        caller: &Claims,
-        camera: Uuid,
-        client: Option<String>,
-    ) -> Result<Granted, Refusal> {
-        if !self.reconciler.cameras.is_ready() {
-            return Err(Refusal::NotReady);
-        }
-        let view = self
-            .reconciler
-            .cameras
-            .get(camera)
-            .ok_or(Refusal::CameraNotFound)?;
-        may_be_watched(&view)?;
-        let owner = Owner {
-            user: caller.sub.clone(),
-            client,
-        };
-        let (lease, new) = self
-            .reconciler
-            .demand()
-            .reserve(camera, &owner, Uuid::new_v4(), now());
-        self.reconciler.wake(camera);
-        let rooms = &self.reconciler.rooms;
-        let opened = tokio::time::timeout(OPEN_DEADLINE, rooms.open(&view.room)).await;
+    async fn try_watch(&self, caller: &Claims, ask: &Ask) -> Result<Granted, Refusal> {
+        let Taken { lease, new, .. } = self.reserve(caller, ask).await?;
+        let rooms = &self.reconciler().rooms;
+        let opened = tokio::time::timeout(OPEN_DEADLINE, rooms.open(&lease.room)).await;
         let ticket = match opened {
             Ok(Ok(())) => rooms
-                .admit(&view.room, &lease.identity, &caller.name)
+                .admit(&lease.room, &lease.identity, &caller.name)
                 .map_err(|error| error.to_string()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {OPEN_DEADLINE:?}")),
         };
         match ticket {
-            Ok(ticket) => {
-                tracing::info!(%camera, reservation = %lease.reservation, new, "reserved");
-                Ok(Granted {
-                    reservation: lease.reservation,
-                    room: view.room,
-                    identity: lease.identity,
-                    ticket,
-                })
-            }
+            Ok(ticket) => Ok(Granted { lease, ticket }),
             Err(why) => {
-                tracing::warn!(%camera, why, "livekit_unavailable");
+                tracing::warn!(camera = %lease.camera, why, "livekit_unavailable");
                 if new {
-                    self.reconciler.demand().withdraw(lease.reservation);
-                    self.reconciler.wake(camera);
+                    self.leases.withdraw(&lease).await;
                 }
                 Err(Refusal::LiveKitUnavailable)
             }
         }
     }
 
-    /// Renews a lease and says until when it lives.
+    /// A lease on the camera for the caller, without a ticket.
     ///
     /// # Errors
-    /// When the caller has no such lease.
-    pub fn heartbeat(&self, caller: &Claims, reservation: Uuid) -> Result<Timestamp, Refusal> {
-        let at = now();
-        let lease = self
-            .reconciler
-            .demand()
-            .heartbeat(reservation, &caller.sub, at)
-            .ok_or(Refusal::ReservationUnknown)?;
-        Ok(wall_clock(lease.expires, at))
-    }
-
-    /// Ends a lease; one that is not there is success, and so is another's, which stays.
-    pub fn release(&self, caller: &Claims, reservation: Uuid) {
-        let released = self.reconciler.demand().release(reservation, &caller.sub, now());
-        if let Some(camera) = released {
-            tracing::info!(%camera, %reservation, "released");
-            self.reconciler.wake(camera);
+    /// When the camera is not there or not to be seen, no slot is free, or the ledger is away.
+    pub async fn reserve(&self, caller: &Claims, ask: &Ask) -> Result<Taken, Refusal> {
+        let cameras = &self.reconciler().cameras;
+        if !cameras.is_ready() {
+            return Err(Refusal::NotReady);
         }
+        let view = cameras.get(ask.camera).ok_or(Refusal::CameraNotFound)?;
+        may_be_watched(&view)?;
+        if let Some(given) = &ask.source {
+            let theirs = self.leases.source(&view)?;
+            if given != theirs.as_str() {
+                let given = given.clone();
+                return Err(Refusal::SourceMismatch { given, theirs });
+            }
+        }
+        let wish = Wish {
+            camera: &view,
+            owner: Owner {
+                user: caller.sub.clone(),
+                client: ask.client.clone(),
+            },
+            client_ip: ask.client_ip.clone(),
+            duration: ask.duration,
+        };
+        let taken = self.leases.take(&wish).await?;
+        tracing::info!(camera = %view.id, reservation = %taken.lease.reservation, new = taken.new, "reserved");
+        Ok(taken)
     }
 }
 
-fn wall_clock(at: Instant, now: Instant) -> Timestamp {
-    Timestamp::now() + at.saturating_duration_since(now)
+/// When a moment of the runtime's clock is, for people.
+pub(crate) fn wall_clock(at: std::time::Instant) -> Timestamp {
+    Timestamp::now() + at.saturating_duration_since(now())
 }
 
 fn may_be_watched(camera: &CameraView) -> Result<(), Refusal> {

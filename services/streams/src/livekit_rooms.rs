@@ -26,6 +26,14 @@ fn unavailable(error: &Error) -> RoomError {
 }
 
 impl Rooms for LiveKitRooms {
+    fn all(&self) -> BoxFuture<'_, Result<Vec<String>, RoomError>> {
+        Box::pin(async move {
+            let rooms = self.client.list_rooms().await;
+            let rooms = rooms.map_err(|error| unavailable(&error))?;
+            Ok(rooms.into_iter().map(|room| room.name).collect())
+        })
+    }
+
     fn open<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), RoomError>> {
         Box::pin(async move {
             self.client

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use marsad_crds::Reason;
+use marsad_ledger::Source;
+use marsad_ledger::client::Circuit;
 use marsad_runtime::metrics::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::demand::Demand;
+use crate::leases::stats::Snapshot;
 use crate::publisher::PublishError;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,5 +113,125 @@ impl StreamsMetrics {
     /// A task panicked.
     pub fn panicked(&self) {
         self.panics.inc();
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSource {
+    source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reservation {
+    source: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+/// What is counted of the ledger, under the names of section 1.3. Sources are agencies of the quota, of which there are 64 at most.
+#[derive(Debug, Clone)]
+pub struct LedgerMetrics {
+    reservations: Family<Reservation, Counter>,
+    current: Family<OfSource, Gauge>,
+    hits: Family<OfSource, Counter>,
+    operations: Family<Operation, Histogram, fn() -> Histogram>,
+    circuit: Family<State, Gauge>,
+    intruders: Counter,
+}
+
+/// Milliseconds; the aim is under 5 with a replica's acknowledgement.
+const OPERATION_BUCKETS: [f64; 11] = [0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0, 50.0, 100.0, 1000.0];
+
+impl LedgerMetrics {
+    /// Registers all.
+    pub fn new(metrics: &Metrics) -> Self {
+        let operations: fn() -> Histogram = || Histogram::new(OPERATION_BUCKETS);
+        Self {
+            reservations: metrics.register(
+                "stream_reservations",
+                "Reservations asked for: granted, limit_reached, unavailable",
+                Family::default(),
+            ),
+            current: metrics.register(
+                "stream_current_count",
+                "Live streams of a source, as the ledger has them",
+                Family::default(),
+            ),
+            hits: metrics.register(
+                "stream_limit_hits",
+                "Reservations refused because a limit was reached",
+                Family::default(),
+            ),
+            operations: metrics.register(
+                "valkey_operation_duration_ms",
+                "Time of an operation of the ledger, in milliseconds",
+                Family::new_with_constructor(operations),
+            ),
+            circuit: metrics.register(
+                "circuit_breaker_state",
+                "1 for the state that the circuit breaker to Valkey is in",
+                Family::default(),
+            ),
+            intruders: metrics.register(
+                "marsad_streams_viewers_without_lease",
+                "Participants taken out of a room because no lease let them in",
+                Counter::default(),
+            ),
+        }
+    }
+
+    /// A reservation was answered.
+    pub fn reserved(&self, source: &Source, status: &'static str) {
+        let source = source.to_string();
+        self.reservations
+            .get_or_create(&Reservation { source, status })
+            .inc();
+    }
+
+    /// A limit was reached.
+    pub fn limit_hit(&self, source: &Source) {
+        let source = source.to_string();
+        self.hits.get_or_create(&OfSource { source }).inc();
+    }
+
+    /// What is live now. A source that left the quota has no figure any more.
+    pub fn counts(&self, snapshot: &Snapshot) {
+        self.current.clear();
+        for one in &snapshot.sources {
+            let source = one.source.clone();
+            let count = i64::try_from(one.figures.current).unwrap_or(i64::MAX);
+            self.current.get_or_create(&OfSource { source }).set(count);
+        }
+    }
+
+    /// An operation took so long.
+    pub fn took(&self, operation: &'static str, time: Duration) {
+        self.operations
+            .get_or_create(&Operation { operation })
+            .observe(time.as_secs_f64() * 1_000.0);
+    }
+
+    /// What the breaker lets through.
+    pub fn circuit(&self, circuit: Circuit) {
+        for one in Circuit::ALL {
+            let state = one.as_str();
+            self.circuit
+                .get_or_create(&State { state })
+                .set(i64::from(one == circuit));
+        }
+    }
+
+    /// Somebody without a lease was in a room.
+    pub fn intruder(&self) {
+        self.intruders.inc();
     }
 }

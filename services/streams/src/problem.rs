@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use marsad_ledger::Source;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -41,6 +42,45 @@ pub enum Refusal {
     /// LiveKit is away.
     #[error("live view is not available at the moment: LiveKit does not answer; try again in a few seconds")]
     LiveKitUnavailable,
+    /// All slots are taken.
+    #[error(
+        "{current} of {limit} live streams of {agency} are in use: close one, or try again when one ends"
+    )]
+    LimitReached {
+        /// Its code, or `total` for all together: `source` of the answer.
+        agency: String,
+        /// Streams in use.
+        current: u64,
+        /// Most of them.
+        limit: u64,
+    },
+    /// The camera's agency is not in the quota.
+    #[error(
+        "the agency {0} is not in the StreamQuota, so that none of its cameras may be watched: add it there"
+    )]
+    AgencyUnknown(String),
+    /// The source that was named is not the camera's.
+    #[error("the camera belongs to {theirs}, not to {given}")]
+    SourceMismatch {
+        /// What was named.
+        given: String,
+        /// The camera's.
+        theirs: Source,
+    },
+    /// The operator has not put limits in force yet.
+    #[error("no limit on live streams is in force yet; try again in a few seconds")]
+    LimitsNotInForce,
+    /// The ledger has another server, and holders say again what they hold.
+    #[error(
+        "the stream ledger is recovering: nothing new is granted for {seconds} s at most; streams that run go on"
+    )]
+    Recovering {
+        /// How long at most.
+        seconds: u64,
+    },
+    /// Valkey is away, or too few of its replicas have what was granted.
+    #[error("the stream ledger does not answer; try again in a few seconds; streams that run go on")]
+    LedgerUnavailable,
     /// This process has not seen the cameras yet.
     #[error("the service has just started; try again in a few seconds")]
     NotReady,
@@ -59,6 +99,12 @@ impl Refusal {
             Self::ReservationUnknown => "ReservationUnknown",
             Self::StillNotAvailable => "StillNotAvailable",
             Self::LiveKitUnavailable => "LiveKitUnavailable",
+            Self::LimitReached { .. } => "LimitReached",
+            Self::AgencyUnknown(_) => "AgencyUnknown",
+            Self::SourceMismatch { .. } => "SourceMismatch",
+            Self::LimitsNotInForce => "LimitsNotInForce",
+            Self::Recovering { .. } => "LedgerRecovering",
+            Self::LedgerUnavailable => "LedgerUnavailable",
             Self::NotReady => "NotReady",
         }
     }
@@ -71,8 +117,27 @@ impl Refusal {
             Self::CameraNotFound | Self::ReservationUnknown | Self::StillNotAvailable => {
                 StatusCode::NOT_FOUND
             }
-            Self::CameraOffline { .. } | Self::LiveOff => StatusCode::CONFLICT,
-            Self::LiveKitUnavailable | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CameraOffline { .. }
+            | Self::LiveOff
+            | Self::AgencyUnknown(_)
+            | Self::SourceMismatch { .. } => StatusCode::CONFLICT,
+            Self::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::LiveKitUnavailable
+            | Self::NotReady
+            | Self::LimitsNotInForce
+            | Self::Recovering { .. }
+            | Self::LedgerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Seconds after which another try may succeed.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            // Half a lease: by then a viewer that is gone may have been noticed.
+            Self::LimitReached { .. } => Some(30),
+            // A grace ends early, as soon as every holder has reported.
+            Self::Recovering { seconds } => Some((*seconds).min(5)),
+            _ => (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2),
         }
     }
 
@@ -87,6 +152,12 @@ impl Refusal {
             Self::ReservationUnknown => "Reservation unknown",
             Self::StillNotAvailable => "No last picture",
             Self::LiveKitUnavailable => "LiveKit unavailable",
+            Self::LimitReached { .. } => "Limit reached",
+            Self::AgencyUnknown(_) => "Agency unknown",
+            Self::SourceMismatch { .. } => "Source mismatch",
+            Self::LimitsNotInForce => "Limits not in force",
+            Self::Recovering { .. } => "Ledger recovering",
+            Self::LedgerUnavailable => "Ledger unavailable",
             Self::NotReady => "Not ready",
         }
     }
@@ -104,6 +175,22 @@ impl Refusal {
                 "لا توجد صورة لهذه الكاميرا بعد؛ تُلتقط صورة خلال دقيقة من اتصالها".to_owned()
             }
             Self::LiveKitUnavailable => "البث المباشر غير متاح حالياً؛ حاول بعد ثوانٍ".to_owned(),
+            Self::LimitReached {
+                agency,
+                current,
+                limit,
+            } => {
+                format!("{current} من {limit} بثّاً مباشراً لجهة {agency} قيد الاستخدام؛ أغلق أحدها أو حاول لاحقاً")
+            }
+            Self::AgencyUnknown(agency) => {
+                format!("الجهة {agency} غير مذكورة في حصص البث؛ أضفها إلى StreamQuota")
+            }
+            Self::SourceMismatch { theirs, .. } => format!("الكاميرا تتبع {theirs}"),
+            Self::LimitsNotInForce => "لم تُفعَّل حدود البث بعد؛ حاول بعد ثوانٍ".to_owned(),
+            Self::Recovering { seconds } => {
+                format!("سجلّ البث يستعيد حالته؛ لا بث جديد خلال {seconds} ثانية على الأكثر، والبث القائم مستمر")
+            }
+            Self::LedgerUnavailable => "سجلّ البث لا يجيب؛ حاول بعد ثوانٍ، والبث القائم مستمر".to_owned(),
             Self::NotReady => "بدأت الخدمة للتو؛ حاول بعد ثوانٍ".to_owned(),
         }
     }
@@ -124,8 +211,17 @@ struct Problem<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// As Block 1.3-B has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u32>,
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 /// The request's id: what came in `X-Request-ID`, when it is fit to be repeated, else a new one.
@@ -140,7 +236,15 @@ pub fn request_id(headers: &HeaderMap) -> String {
 /// The answer that says so.
 pub fn respond(refusal: &Refusal, instance: &str, request_id: &str) -> Response {
     let text = refusal.to_string();
-    let retry_after = (refusal.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
+    let retry_after = refusal.retry_after();
+    let full = match refusal {
+        Refusal::LimitReached {
+            agency,
+            current,
+            limit,
+        } => Some((agency.as_str(), *current, *limit)),
+        _ => None,
+    };
     let problem = Problem {
         type_: format!("urn:marsad:problem:{}", refusal.code()),
         title: refusal.title(),
@@ -155,6 +259,10 @@ pub fn respond(refusal: &Refusal, instance: &str, request_id: &str) -> Response 
             Refusal::CameraOffline { reason, .. } => Some(reason),
             _ => None,
         },
+        error: full.map(|_| "LIMIT_REACHED"),
+        source: full.map(|(source, _, _)| source),
+        current: full.map(|(_, current, _)| current),
+        limit: full.map(|(_, _, limit)| limit),
         retry_after,
     };
     let mut response = (refusal.status(), Json(problem)).into_response();
@@ -187,6 +295,27 @@ mod tests {
         assert_eq!(id("abc-1"), "abc-1");
         assert_ne!(id("a b"), "a b");
         assert_ne!(id(""), "");
+    }
+
+    /// R1.3-14: the answer of Block 1.3-B, beside the members that every problem has.
+    #[tokio::test]
+    async fn r1_3_14_a_full_source_answers_as_asked_for() {
+        let refusal = Refusal::LimitReached {
+            agency: "DUBAI_POLICE".to_owned(),
+            current: 50,
+            limit: 50,
+        };
+        let response = respond(&refusal, "/api/v1/stream/reserve", "r1");
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let expected = serde_json::json!(
+            {"error": "LIMIT_REACHED", "source": "DUBAI_POLICE", "current": 50, "limit": 50, "retry_after": 30});
+        for (member, value) in expected.as_object().unwrap() {
+            assert_eq!(&body[member], value, "{member}");
+        }
+        assert_eq!(body["code"], "LimitReached");
     }
 
     #[tokio::test]

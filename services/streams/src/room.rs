@@ -32,6 +32,9 @@ pub struct Ticket {
 
 /// Rooms of LiveKit.
 pub trait Rooms: Send + Sync + 'static {
+    /// Names of all rooms that are there.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<String>, RoomError>>;
+
     /// Makes the room if it is not there: a viewer may be quicker than the publisher.
     fn open<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), RoomError>>;
 

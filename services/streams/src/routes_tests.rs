@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::camera::id_of;
 use crate::camera::tests::{camera, condition, online_on};
-use crate::fakes::{House, LIFETIMES, path_of};
+use crate::fakes::{House, path_of};
 
 struct Client {
     router: Router,
@@ -18,9 +18,8 @@ struct Client {
 
 impl Client {
     fn of(house: &House) -> Self {
-        let live = Live::new(house.reconciler.clone(), LIFETIMES.ttl);
         Self {
-            router: router(live, Verifier::fixed(signer().jwks())),
+            router: router(Live::new(house.leases.clone()), Verifier::fixed(signer().jwks())),
         }
     }
 

@@ -227,6 +227,54 @@ async fn websockets_pass_through_livekit_both_ways() {
     while socket.next().await.is_some_and(|message| message.is_ok()) {}
 }
 
+/// R1.3-18: a page comes with a ticket, a tool with its token; `streams` gets a token either way, and never the ticket.
+#[tokio::test]
+async fn r1_3_18_statistics_are_for_who_has_a_ticket_or_a_token() {
+    let tell = async |upgrade: WebSocketUpgrade, OriginalUri(uri): OriginalUri, headers: HeaderMap| {
+        let token = headers["authorization"].to_str().unwrap().to_owned();
+        upgrade.on_upgrade(async move |mut socket| {
+            let told = json!({"uri": uri.to_string(), "authorization": token});
+            let _ = socket.send(Ws::Text(told.to_string().into())).await;
+        })
+    };
+    let house = house_with(Router::new().route("/ws/stream/stats", any(tell))).await;
+    let address = house.listen().await;
+    let told = async |request: tokio_tungstenite::tungstenite::http::Request<()>| {
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let message = socket.next().await.unwrap()?.into_text()?;
+        Ok::<_, tokio_tungstenite::tungstenite::Error>(serde_json::from_str::<Value>(&message).unwrap())
+    };
+    let open = |query: &str| {
+        format!("ws://{address}/ws/stream/stats{query}")
+            .into_client_request()
+            .unwrap()
+    };
+    let answer = house.as_admin("POST", "/api/v1/auth/ws-ticket").await;
+    let ticket = answer.json()["ticket"].as_str().unwrap().to_owned();
+    let by_ticket = told(open(&format!("?ticket={ticket}"))).await.unwrap();
+    assert_eq!(by_ticket["uri"], "/ws/stream/stats");
+    let token = by_ticket["authorization"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("Bearer ")
+        .unwrap();
+    let verifier = marsad_identity::Verifier::fixed(testing::signer().jwks());
+    let claims = verifier.verify_at(token, house.wall()).await.unwrap();
+    assert_eq!(claims.name, "admin");
+    assert!(told(open(&format!("?ticket={ticket}"))).await.is_err(), "used");
+    let mut request = open("");
+    let bearer = format!("Bearer {}", house.token());
+    request
+        .headers_mut()
+        .insert("authorization", bearer.parse().unwrap());
+    assert_eq!(told(request).await.unwrap()["authorization"], bearer);
+    assert!(told(open("")).await.is_err(), "neither");
+    house
+        .get("/ws/stream/stats")
+        .await
+        .is_problem(426, "UpgradeRequired");
+}
+
 #[tokio::test]
 async fn a_refused_websocket_is_passed_back_as_it_is() {
     let refuse = || async { (StatusCode::UNAUTHORIZED, "invalid token") };

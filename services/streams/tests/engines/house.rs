@@ -11,19 +11,24 @@ use futures::channel::mpsc;
 use futures::future::BoxFuture;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
-use marsad_crds::{Camera, Reason};
+use marsad_crds::{AgencyQuota, Camera, Reason, StreamQuota, StreamQuotaSpec};
 use marsad_identity::Verifier;
 use marsad_identity::testing::{signer, token};
+use marsad_ledger::Source;
+use marsad_ledger::request::{Limit, SetLimits};
 use marsad_mediamtx::{PathConf, RtspTransport};
 use marsad_runtime::metrics::Metrics;
 use marsad_runtime::status::StatusError;
 use marsad_runtime::watch::Watch;
+use marsad_streams::agencies::Agencies;
 use marsad_streams::camera::{CameraView, Cameras, id_of};
 use marsad_streams::condition::Conditions;
-use marsad_streams::demand::{Demand, Lifetimes};
+use marsad_streams::demand::Demand;
+use marsad_streams::leases::ledger::Valkey;
+use marsad_streams::leases::{self, Leases, guard};
 use marsad_streams::live::Live;
 use marsad_streams::livekit_rooms::LiveKitRooms;
-use marsad_streams::metrics::StreamsMetrics;
+use marsad_streams::metrics::{LedgerMetrics, StreamsMetrics};
 use marsad_streams::publisher::forward::ForwardPublisher;
 use marsad_streams::reconcile::Reconciler;
 use marsad_streams::shards::Shards;
@@ -35,12 +40,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::processes::{KEY, LiveKit, MediaMtx, SECRET, until};
+use crate::processes::{self, KEY, LiveKit, MediaMtx, SECRET, until};
 
-pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
-    ttl: Duration::from_secs(60),
-    linger: Duration::from_secs(2),
-};
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+/// Streams that the police may watch.
+pub(crate) const LIMIT: u64 = 3;
 
 /// What was said on cameras.
 #[derive(Default)]
@@ -72,6 +76,7 @@ pub(crate) struct Engines {
     pub(crate) cameras: MediaMtx,
     pub(crate) shards: [MediaMtx; 2],
     pub(crate) livekit: LiveKit,
+    pub(crate) valkey: processes::Valkey,
     _folder: tempfile::TempDir,
 }
 
@@ -88,6 +93,7 @@ impl Engines {
             cameras,
             shards,
             livekit: LiveKit::start(path).await,
+            valkey: processes::Valkey::start(path).await,
             _folder: folder,
         }
     }
@@ -164,7 +170,7 @@ pub(crate) fn camera(name: &str, shard: &str) -> Camera {
         "apiVersion": "marsad.dev/v1alpha1", "kind": "Camera",
         "metadata": {"namespace": "police", "name": name, "uid": format!("uid-{name}"), "generation": 1},
         "spec": {"sourceRef": {"name": "hq"}, "stream": {"url": "rtsp://10.0.0.1:554/main"}},
-        "status": {"ingest": {"pool": "default", "shard": shard, "path": path_of(name)}, "conditions": [online]},
+        "status": {"agency": "police", "ingest": {"pool": "default", "shard": shard, "path": path_of(name)}, "conditions": [online]},
     }))
     .unwrap()
 }
@@ -202,7 +208,7 @@ impl House {
         let told = Arc::new(Told::default());
         let reconciler = Reconciler::new(
             Cameras::new(watch),
-            Demand::new(LIFETIMES),
+            Demand::new(LINGER),
             Arc::new(ForwardPublisher::new(
                 shards.clone(),
                 engines.livekit.whip(),
@@ -217,7 +223,20 @@ impl House {
             reconciler.cameras.clone(),
             StillsMetrics::new(&Metrics::default()),
         );
+        let held = open_ledger(engines, reconciler.clone()).await;
         let tasks = vec![
+            tokio::spawn({
+                let held = held.clone();
+                async {
+                    let Ok(()) = leases::keeper::run(held).await;
+                }
+            }),
+            tokio::spawn({
+                let held = held.clone();
+                async {
+                    let Ok(()) = guard::run(held).await;
+                }
+            }),
             tokio::spawn({
                 let (stills, shards) = (stills.clone(), Arc::new(shards.clone()));
                 async {
@@ -241,7 +260,7 @@ impl House {
             }),
         ];
         let verifier = Verifier::fixed(signer().jwks());
-        let live = Live::new(reconciler.clone(), LIFETIMES.ttl);
+        let live = Live::new(held);
         let router = routes::router(live, verifier.clone()).merge(stills::routes::router(stills, verifier));
         let this = Self {
             told,
@@ -315,6 +334,52 @@ impl House {
             body: axum::body::to_bytes(body, 4 << 20).await.unwrap().to_vec(),
         }
     }
+}
+
+/// Leases of one agency over a real Valkey, with its limit in force.
+async fn open_ledger(engines: &Engines, reconciler: Arc<Reconciler>) -> Arc<Leases> {
+    let (quota, receiver) = mpsc::unbounded();
+    let (quotas, feed) = Watch::fed_by(receiver);
+    tokio::spawn(feed);
+    let agency = AgencyQuota {
+        name: "police".to_owned(),
+        ..AgencyQuota::default()
+    };
+    let spec = StreamQuotaSpec {
+        agencies: vec![agency],
+        ..StreamQuotaSpec::default()
+    };
+    let listed = DeserializeGuard(Ok(StreamQuota::new("default", spec)));
+    for event in [Event::Init, Event::InitApply(listed), Event::InitDone] {
+        quota.unbounded_send(Ok(event)).unwrap();
+    }
+    // A watch ends with its feed.
+    std::mem::forget(quota);
+    let settings = engines.valkey.ledger();
+    let client = marsad_ledger::Client::start(settings.clone());
+    let police = Source::new("POLICE").unwrap();
+    let limit = Limit {
+        slots: LIMIT,
+        urgent: 0,
+    };
+    client
+        .ask(&SetLimits {
+            generation: 1,
+            total: LIMIT,
+            known: client.sources().await.unwrap(),
+            sources: vec![(police, Some(limit))],
+        })
+        .await
+        .unwrap();
+    let metrics = LedgerMetrics::new(&Metrics::default());
+    let valkey = Valkey::new(client, settings.mode, metrics.clone());
+    Leases::new(
+        reconciler,
+        Agencies::new(quotas),
+        Arc::new(valkey),
+        metrics,
+        "streams-0".to_owned(),
+    )
 }
 
 /// What the role answers.

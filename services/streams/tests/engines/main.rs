@@ -1,5 +1,5 @@
-//! The role against a real MediaMTX and a real LiveKit: what whip-lab.md says of them, met.
-//! `MARSAD_ENGINES` names the folder with `mediamtx` and `livekit-server`; `ffmpeg` is in the path.
+//! The role against a real MediaMTX, LiveKit and Valkey: what whip-lab.md says of them, met.
+//! `MARSAD_ENGINES` names the folder with `mediamtx`, `livekit-server` and `valkey-server`; `ffmpeg` is in the path.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +9,7 @@
 )]
 
 mod house;
+mod leases;
 mod processes;
 mod stills;
 

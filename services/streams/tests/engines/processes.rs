@@ -1,10 +1,11 @@
-//! MediaMTX, LiveKit and FFmpeg as processes of the test, gone with it.
+//! MediaMTX, LiveKit, Valkey and FFmpeg as processes of the test, gone with it.
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use marsad_ledger::client::{Address, Place};
 use marsad_livekit::Tokens;
 use marsad_mediamtx::{Client, Credentials};
 use marsad_streams::shards::Rtsp;
@@ -173,6 +174,42 @@ impl LiveKit {
             client.list_rooms().await.is_ok()
         })
         .await;
+    }
+}
+
+/// A Valkey on a socket, with nothing in it.
+pub(crate) struct Valkey {
+    pub(crate) socket: PathBuf,
+    _process: Process,
+}
+
+impl Valkey {
+    pub(crate) async fn start(folder: &Path) -> Self {
+        let socket = folder.join("valkey.sock");
+        let mut command = Command::new(engine("valkey-server"));
+        command
+            .current_dir(folder)
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(&socket);
+        let process = Process::start(&mut command);
+        until("Valkey answers", Duration::from_secs(20), async || {
+            tokio::net::UnixStream::connect(&socket).await.is_ok()
+        })
+        .await;
+        Self {
+            socket,
+            _process: process,
+        }
+    }
+
+    /// A client that waits for no replica.
+    pub(crate) fn ledger(&self) -> marsad_ledger::Settings {
+        let place = Place::Standalone(Address::Unix(self.socket.clone()));
+        marsad_ledger::Settings {
+            replicas: 0,
+            connections: 2,
+            ..marsad_ledger::Settings::new(place)
+        }
     }
 }
 

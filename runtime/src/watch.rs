@@ -164,6 +164,11 @@ impl<K: Watched> Watch<K> {
         let _ = self.listed.clone().wait_for(|listed| *listed).await;
     }
 
+    /// Whether the first list is complete. Not a poll of [`Watch::ready`]: that says no to a task which has done its share for now.
+    pub fn is_ready(&self) -> bool {
+        *self.listed.borrow()
+    }
+
     /// Every object once, then every change. Whoever is too slow, and everybody after the watch had to list
     /// anew, is given the whole store again; so a change may be told twice, never not at all.
     pub fn changes(&self) -> impl Stream<Item = Change<K>> + Send + use<K> {

@@ -93,7 +93,7 @@ impl Shared {
     fn failed(&self, why: &dyn fmt::Display) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.breaker().failed(Instant::now());
-        tracing::warn!(%why, "Valkey failed");
+        tracing::warn!(%why, "valkey_failed");
     }
 
     fn unacknowledged(&self) {

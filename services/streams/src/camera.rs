@@ -155,8 +155,7 @@ impl Cameras {
 
     /// Whether the first list is complete. Until then nothing may be concluded from absence.
     pub fn is_ready(&self) -> bool {
-        use futures::FutureExt;
-        self.watch.ready().now_or_never().is_some()
+        self.watch.is_ready()
     }
 
     /// Notes the name behind an id and gives the id.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
-use marsad_ledger::client::{Answered, Circuit, Error, Held};
+use marsad_ledger::client::{Answered, Circuit, Error, Figures, Held};
 use marsad_ledger::model::Model;
 use marsad_ledger::request::{
     Beats, EndGrace, GraceEnded, Heartbeat, Leased, Limit, Reclaim, Release, Released, Request, Reserve,
@@ -166,8 +166,12 @@ impl Ledger for Books {
         Box::pin(async move { Ok(held) })
     }
 
-    fn circuit(&self) -> Circuit {
-        Circuit::Closed
+    fn figures(&self) -> Figures {
+        Figures {
+            circuit: Circuit::Closed,
+            unacknowledged: 0,
+            failures: 0,
+        }
     }
 
     fn mode(&self) -> Mode {

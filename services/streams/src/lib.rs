@@ -171,11 +171,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let verifier = Verifier::remote(&args.jwks_url);
     role.supervise_until_stop(
         "readiness",
-        ready_when_seen(
-            reconciler.cameras.clone(),
-            verifier.clone(),
-            role.readiness.clone(),
-        ),
+        ready_when_seen(leases.clone(), verifier.clone(), role.readiness.clone()),
     );
     let live = routes::router(Live::new(leases), verifier.clone());
     role.serve(live.merge(stills::routes::router(stills, verifier)))
@@ -232,16 +228,21 @@ pub async fn follow_shards(reconciler: Arc<Reconciler>, shards: Shards) -> Resul
     Ok(())
 }
 
-/// Work may come once the cameras were listed and tokens can be verified. Later it stays so: without `api` nobody asks.
+/// Work may come once the cameras were listed, tokens can be verified and the ledger grants; without the ledger soon after, as last
+/// pictures are there all the same. Later it stays so: without `api` nobody asks.
 async fn ready_when_seen(
-    cameras: Cameras,
+    leases: Arc<Leases>,
     verifier: Verifier,
     readiness: Readiness,
 ) -> Result<(), Infallible> {
     const AGAIN: Duration = Duration::from_secs(1);
-    cameras.watch().ready().await;
+    const LEDGER: Duration = Duration::from_secs(10);
+    leases.reconciler.cameras.watch().ready().await;
     while !verifier.ready().await {
         tokio::time::sleep(AGAIN).await;
+    }
+    if tokio::time::timeout(LEDGER, leases.when_open()).await.is_err() {
+        tracing::warn!("ready_without_ledger");
     }
     readiness.set(true);
     std::future::pending().await

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use marsad_crds::Reason;
 use marsad_ledger::Source;
-use marsad_ledger::client::Circuit;
+use marsad_ledger::client::{Circuit, Figures};
 use marsad_runtime::metrics::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -145,6 +145,7 @@ pub struct LedgerMetrics {
     hits: Family<OfSource, Counter>,
     operations: Family<Operation, Histogram, fn() -> Histogram>,
     circuit: Family<State, Gauge>,
+    unacknowledged: Counter,
     intruders: Counter,
 }
 
@@ -180,6 +181,11 @@ impl LedgerMetrics {
                 "circuit_breaker_state",
                 "1 for the state that the circuit breaker to Valkey is in",
                 Family::default(),
+            ),
+            unacknowledged: metrics.register(
+                "marsad_ledger_unacknowledged_grants",
+                "Grants that too few replicas had: taken back when strict, given when available",
+                Counter::default(),
             ),
             intruders: metrics.register(
                 "marsad_streams_viewers_without_lease",
@@ -220,8 +226,16 @@ impl LedgerMetrics {
             .observe(time.as_secs_f64() * 1_000.0);
     }
 
-    /// What the breaker lets through.
-    pub fn circuit(&self, circuit: Circuit) {
+    /// What the client says of itself.
+    pub fn client(&self, figures: Figures) {
+        let Figures {
+            circuit,
+            unacknowledged,
+            ..
+        } = figures;
+        // It counts by itself; what is shown here follows.
+        let news = unacknowledged.saturating_sub(self.unacknowledged.get());
+        self.unacknowledged.inc_by(news);
         for one in Circuit::ALL {
             let state = one.as_str();
             self.circuit

@@ -83,7 +83,7 @@ impl Keeper {
             Err(error) => tracing::debug!(%error, "sweep_failed"),
         }
         leases.read_stats().await;
-        leases.metrics.circuit(leases.ledger.circuit());
+        leases.metrics.client(leases.ledger.figures());
     }
 }
 
@@ -97,6 +97,13 @@ impl Leases {
     pub async fn when_adopted(&self) {
         // The sender is ours.
         let _ = self.adopted.subscribe().wait_for(|adopted| *adopted).await;
+    }
+
+    /// Waits until something new may be granted: what was held is known and said, and the ledger answers.
+    pub async fn when_open(&self) {
+        let open = |last: &Option<Arc<Snapshot>>| last.as_ref().is_some_and(|last| !last.recovering);
+        // The sender is ours.
+        let _ = self.stats.subscribe().wait_for(open).await;
     }
 
     /// Takes over what a process before this one held: its viewers go on.

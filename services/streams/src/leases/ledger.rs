@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use marsad_ledger::client::{Answered, Circuit, Error, Held};
+use marsad_ledger::client::{Answered, Error, Figures, Held};
 use marsad_ledger::request::{
     Beats, EndGrace, GraceEnded, Heartbeat, Leased, Reclaim, Release, Released, Request, Reserve, Stats,
     StatsRead, Sweep, Swept,
@@ -33,8 +33,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn end_grace(&self, grace: EndGrace) -> BoxFuture<'_, Outcome<GraceEnded>>;
     /// Every live lease that is written down.
     fn held(&self) -> BoxFuture<'_, Result<Vec<Held>, Error>>;
-    /// What the circuit breaker lets through.
-    fn circuit(&self) -> Circuit;
+    /// What the client says of itself.
+    fn figures(&self) -> Figures;
     /// Whether a grant, or a renewal, that too few replicas have counts.
     fn mode(&self) -> Mode;
 }
@@ -103,8 +103,8 @@ impl Ledger for Valkey {
         Box::pin(self.client.held())
     }
 
-    fn circuit(&self) -> Circuit {
-        self.client.figures().circuit
+    fn figures(&self) -> Figures {
+        self.client.figures()
     }
 
     fn mode(&self) -> Mode {

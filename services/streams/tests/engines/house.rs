@@ -43,8 +43,6 @@ use uuid::Uuid;
 use crate::processes::{self, KEY, LiveKit, MediaMtx, SECRET, until};
 
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
-/// Streams that the police may watch.
-pub(crate) const LIMIT: u64 = 3;
 
 /// What was said on cameras.
 #[derive(Default)]
@@ -77,6 +75,8 @@ pub(crate) struct Engines {
     pub(crate) shards: [MediaMtx; 2],
     pub(crate) livekit: LiveKit,
     pub(crate) valkey: processes::Valkey,
+    /// Streams that the police may watch.
+    pub(crate) limit: u64,
     _folder: tempfile::TempDir,
 }
 
@@ -94,6 +94,7 @@ impl Engines {
             shards,
             livekit: LiveKit::start(path).await,
             valkey: processes::Valkey::start(path).await,
+            limit: 200,
             _folder: folder,
         }
     }
@@ -260,6 +261,7 @@ impl House {
             }),
         ];
         let verifier = Verifier::fixed(signer().jwks());
+        let ledger = held.clone();
         let live = Live::new(held);
         let router = routes::router(live, verifier.clone()).merge(stills::routes::router(stills, verifier));
         let this = Self {
@@ -287,6 +289,7 @@ impl House {
             },
         )
         .await;
+        ledger.when_open().await;
         this
     }
 
@@ -359,13 +362,13 @@ async fn open_ledger(engines: &Engines, reconciler: Arc<Reconciler>) -> Arc<Leas
     let client = marsad_ledger::Client::start(settings.clone());
     let police = Source::new("POLICE").unwrap();
     let limit = Limit {
-        slots: LIMIT,
+        slots: engines.limit,
         urgent: 0,
     };
     client
         .ask(&SetLimits {
             generation: 1,
-            total: LIMIT,
+            total: engines.limit,
             known: client.sources().await.unwrap(),
             sources: vec![(police, Some(limit))],
         })

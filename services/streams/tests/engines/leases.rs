@@ -8,7 +8,7 @@ use marsad_streams::camera::id_of;
 use serde_json::{Value, json};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::house::{Engines, House, LIMIT, camera};
+use crate::house::{Engines, House, camera};
 use crate::processes::{H264, film, until};
 use crate::{SOON, TURN, seconds};
 
@@ -85,8 +85,10 @@ async fn c14a_without_a_lease_nobody_stays_in_the_room_for_two_seconds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the engines: cargo xtask test runs it"]
 async fn a_limit_holds_over_processes_and_viewers_stay_through_a_restart() {
+    const LIMIT: u64 = 3;
     let _turn = TURN.lock().await;
-    let engines = Engines::start().await;
+    let mut engines = Engines::start().await;
+    engines.limit = LIMIT;
     let _film = film(&engines.cameras, "szr", H264);
     engines.ingest(0, "szr", true).await;
     let szr = camera("szr", "s0");

@@ -10,7 +10,7 @@ use marsad_e2e::helm::checkout;
 use super::{alerts, dashboards};
 
 /// Crates whose code runs in a role.
-const ROLES: [&str; 4] = ["controllers", "operator", "runtime", "services"];
+const ROLES: [&str; 5] = ["controllers", "operator", "runtime", "ledger", "services"];
 
 /// Words of PromQL that rules of ours use.
 const WORDS: &[&str] = &[

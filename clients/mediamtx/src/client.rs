@@ -17,15 +17,6 @@ use crate::{
 /// A thousand paths of 2.7 kB in one answer took 89 ms (research/whip-lab.md §5); a shard has some hundreds.
 const PAGE: &str = "2000";
 
-/// What becomes of a connection after an answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Connection {
-    /// The next call uses it.
-    Keep,
-    /// The answer is long and seldom asked for: the connection's buffer has grown with it, and would stay so for each shard.
-    Close,
-}
-
 /// A MediaMTX's control API. Cheap to clone; clones share connections. `Debug` shows no password.
 #[derive(Clone)]
 pub struct Client {
@@ -86,7 +77,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn list_path_configs(&self) -> Result<Vec<PathConfig>, Error> {
-        self.all("v3/config/paths/list", &[], Connection::Close).await
+        self.all("v3/config/paths/list", &[]).await
     }
 
     /// The configuration of one path; `None` when there is no such path. Holds secrets.
@@ -159,7 +150,7 @@ impl Client {
     /// # Errors
     /// When it can't be had.
     pub async fn list_paths(&self) -> Result<Vec<PathState>, Error> {
-        let paths: Vec<RawPath> = self.all("v3/paths/list", &[], Connection::Keep).await?;
+        let paths: Vec<RawPath> = self.all("v3/paths/list", &[]).await?;
         Ok(paths.into_iter().map(PathState::from).collect())
     }
 
@@ -179,9 +170,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is no such path.
     pub async fn list_forwards(&self, path: &str) -> Result<Vec<Forward>, Error> {
-        let forwards: Vec<RawForward> = self
-            .all("v3/paths/forward/list", &[("path", path)], Connection::Keep)
-            .await?;
+        let forwards: Vec<RawForward> = self.all("v3/paths/forward/list", &[("path", path)]).await?;
         Ok(forwards.into_iter().map(Forward::from).collect())
     }
 
@@ -190,7 +179,6 @@ impl Client {
         &self,
         path: &str,
         query: &[(&str, &str)],
-        connection: Connection,
     ) -> Result<Vec<T>, Error> {
         let mut all = Vec::new();
         for page in 0.. {
@@ -200,11 +188,7 @@ impl Client {
                 .copied()
                 .chain([("itemsPerPage", PAGE), ("page", number.as_str())])
                 .collect();
-            let mut request = self.request(Method::GET, path, &query, Bytes::new())?;
-            if matches!(connection, Connection::Close) {
-                let close = HeaderValue::from_static("close");
-                request.headers_mut().insert(header::CONNECTION, close);
-            }
+            let request = self.request(Method::GET, path, &query, Bytes::new())?;
             let Page { page_count, items } = self.read(request).await?;
             all.extend::<Vec<T>>(items);
             if page + 1 >= page_count {

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::client::Connection;
 use crate::{Client, Error};
 
 /// The recordings of a path, configured or not.
@@ -33,7 +32,7 @@ impl Client {
     /// # Errors
     /// When they can't be had.
     pub async fn list_recordings(&self) -> Result<Vec<Recording>, Error> {
-        self.all("v3/recordings/list", &[], Connection::Close).await
+        self.all("v3/recordings/list", &[]).await
     }
 
     /// The recordings of one path.

@@ -14,12 +14,11 @@ use super::circuit::{Sight, Tries};
 use super::metrics::IngestMetrics;
 use super::prober::Diagnosis;
 use super::servers::{PACE, Servers};
+use crate::fleet::camera_of;
 
 /// A stream as a pass sees it.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
-    /// Whose it is.
-    pub camera: &'a ObjectRef<Camera>,
     /// The agency's code, for metrics.
     pub agency: &'a str,
     /// Its path.
@@ -67,15 +66,15 @@ pub(crate) struct Dialer {
 
 #[derive(Debug, Default)]
 struct Inner {
-    streams: HashMap<String, Stream>,
+    /// By their paths.
+    streams: HashMap<Arc<str>, Stream>,
     servers: Servers,
     hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Stream {
-    camera: ObjectRef<Camera>,
-    server: String,
+    server: Arc<str>,
     /// Changes with the address, the login, and a wish for a try.
     asked: u64,
     tries: Tries,
@@ -107,12 +106,11 @@ impl Dialer {
     /// The decision for one stream, now.
     pub(crate) fn step(&self, line: &Line<'_>, now: Instant, chance: f64) -> Dial {
         let mut inner = self.lock();
-        inner.enrol(line, now, chance);
+        let path = inner.enrol(line, now, chance);
         let Inner { streams, servers, .. } = &mut *inner;
-        let Some(stream) = streams.get_mut(line.path) else {
+        let Some(Stream { tries, .. }) = streams.get_mut(&path) else {
             unreachable!("it was enrolled above");
         };
-        let tries = &mut stream.tries;
         let trying_for = tries.trying_for(now);
         let mut step = tries.step(line.sight, says_no(line.diagnosis), now, chance);
         if step.begins {
@@ -130,17 +128,17 @@ impl Dialer {
         let connected = trying_for.filter(|took| rose && !took.is_zero());
         let mut freed = Vec::new();
         if rose {
-            freed = servers.answered(line.server, line.path, true, now);
+            freed = servers.answered(line.server, &path, true, now);
         } else if step.failed {
             self.metrics.failed(line.agency, line.diagnosis);
             match line.diagnosis {
                 Diagnosis::Failed(reason, _) if no_way(*reason) => {
-                    if servers.unreached(line.server, line.path, now, chance) {
+                    if servers.unreached(line.server, &path, now, chance) {
                         tracing::warn!(server = line.server, "server_circuit_open");
                     }
                 }
                 Diagnosis::Failed(..) | Diagnosis::Fine => {
-                    freed = servers.answered(line.server, line.path, false, now);
+                    freed = servers.answered(line.server, &path, false, now);
                 }
                 Diagnosis::NotYet => servers.ended(line.server, line.path),
             }
@@ -162,10 +160,10 @@ impl Dialer {
             );
         }
         for (turn, path) in (1..).zip(freed) {
-            if let Some(stream) = streams.get_mut(&path) {
+            if let (Some(stream), Some(camera)) = (streams.get_mut(&path), camera_at(&path)) {
                 stream.tries.hurry(now, now + PACE * turn);
                 // Without a listener the process is ending.
-                let _ = self.wake.send(stream.camera.clone());
+                let _ = self.wake.send(camera);
             }
         }
         dial
@@ -174,13 +172,14 @@ impl Dialer {
 
 impl Inner {
     /// Sees to it that the stream is known. One with another address, another password or a wish is a new one: whoever corrects a
-    /// mistake need not wait.
-    fn enrol(&mut self, line: &Line<'_>, now: Instant, chance: f64) {
+    /// mistake need not wait. Gives the name of its path, which is kept once.
+    fn enrol(&mut self, line: &Line<'_>, now: Instant, chance: f64) -> Arc<str> {
         let asked = self.hasher.hash_one((line.source, line.pin, line.requested));
-        let known = self.streams.get(line.path);
-        if known.is_some_and(|stream| stream.asked == asked) {
-            return;
+        let known = self.streams.get_key_value(line.path);
+        if let Some((path, _)) = known.filter(|(_, stream)| stream.asked == asked) {
+            return path.clone();
         }
+        let path = known.map_or_else(|| line.path.into(), |(path, _)| path.clone());
         let tries = if known.is_none() && line.left_open {
             Tries::left_open(now, chance)
         } else if line.sight == Sight::Unset {
@@ -196,15 +195,21 @@ impl Inner {
             Tries::new(now, now)
         };
         let stream = Stream {
-            camera: line.camera.clone(),
-            server: line.server.to_owned(),
+            server: self.servers.enrol(line.server, now),
             asked,
             tries,
         };
-        if let Some(before) = self.streams.insert(line.path.to_owned(), stream) {
-            self.servers.forget(&before.server, line.path);
+        if let Some(before) = self.streams.insert(path.clone(), stream) {
+            self.servers.forget(&before.server, &path);
         }
+        path
     }
+}
+
+/// The camera of a path.
+fn camera_at(path: &str) -> Option<ObjectRef<Camera>> {
+    let (namespace, name) = camera_of(path)?;
+    Some(ObjectRef::new(name).within(namespace))
 }
 
 /// A camera that answers at once, and with no: its try need not last.
@@ -229,6 +234,7 @@ fn no_way(reason: Reason) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::path_name;
     use marsad_runtime::metrics::Metrics;
 
     struct House {
@@ -256,9 +262,8 @@ mod tests {
             left_open: bool,
         ) -> Dial {
             let line = Line {
-                camera: &ObjectRef::new(name).within("police"),
                 agency: "POLICE",
-                path: name,
+                path: &path_name("police", name, "main"),
                 server: "10.1.2.3:554",
                 source,
                 pin: "",

@@ -400,7 +400,6 @@ impl Controller {
                 continue;
             }
             let line = Line {
-                camera: &reference,
                 agency: &agency,
                 path: &path.name,
                 server: server_of(&stream.url),

@@ -3,7 +3,8 @@
 //! A server that nobody reaches is tried by one camera at a time; when it answers, all its cameras are tried. First tries at one
 //! server follow each other at a pace that it can take.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::circuit::HALF_OPEN_AFTER;
@@ -17,23 +18,52 @@ pub(crate) const PACE: Duration = Duration::from_millis(20);
 
 /// All servers, by `host:port`.
 #[derive(Debug, Default)]
-pub(crate) struct Servers(HashMap<String, Server>);
+pub(crate) struct Servers(HashMap<Arc<str>, Server>);
 
 #[derive(Debug)]
 struct Server {
-    up: HashSet<String>,
-    unreached: HashSet<String>,
+    up: Streams,
+    unreached: Streams,
     /// While open: when the next camera may try.
     open: Option<Instant>,
     /// Generic cell rate algorithm (ITU-T I.371): the theoretical arrival of the next first try.
     arrival: Instant,
 }
 
+/// Some streams of a server: mostly one, where a camera is its own server, and hundreds at most.
+#[derive(Debug, Default)]
+struct Streams(Vec<Arc<str>>);
+
+impl Streams {
+    fn insert(&mut self, stream: &Arc<str>) {
+        if let Err(at) = self.0.binary_search(stream) {
+            self.0.insert(at, stream.clone());
+        }
+    }
+
+    fn remove(&mut self, stream: &str) {
+        if let Ok(at) = self.0.binary_search_by(|known| known.as_ref().cmp(stream)) {
+            self.0.remove(at);
+        }
+    }
+}
+
 impl Servers {
+    /// Sees to it that `server` is known, and gives its name, which is kept once.
+    pub(crate) fn enrol(&mut self, server: &str, now: Instant) -> Arc<str> {
+        self.of(server, now);
+        self.name(server)
+    }
+
+    fn name(&self, server: &str) -> Arc<str> {
+        let known = self.0.get_key_value(server);
+        known.map_or_else(|| server.into(), |(name, _)| name.clone())
+    }
+
     fn of(&mut self, server: &str, now: Instant) -> &mut Server {
-        self.0.entry(server.to_owned()).or_insert_with(|| Server {
-            up: HashSet::new(),
-            unreached: HashSet::new(),
+        self.0.entry(self.name(server)).or_insert_with(|| Server {
+            up: Streams::default(),
+            unreached: Streams::default(),
             open: None,
             arrival: now,
         })
@@ -53,29 +83,29 @@ impl Servers {
     pub(crate) fn answered(
         &mut self,
         server: &str,
-        stream: &str,
+        stream: &Arc<str>,
         connected: bool,
         now: Instant,
-    ) -> Vec<String> {
+    ) -> Vec<Arc<str>> {
         let server = self.of(server, now);
         server.unreached.remove(stream);
         if connected {
-            server.up.insert(stream.to_owned());
+            server.up.insert(stream);
         } else {
             server.up.remove(stream);
         }
         match server.open.take() {
-            Some(_) => server.unreached.drain().collect(),
+            Some(_) => std::mem::take(&mut server.unreached).0,
             None => Vec::new(),
         }
     }
 
     /// `stream` could not reach the server. True when that opens its circuit.
-    pub(crate) fn unreached(&mut self, server: &str, stream: &str, now: Instant, chance: f64) -> bool {
+    pub(crate) fn unreached(&mut self, server: &str, stream: &Arc<str>, now: Instant, chance: f64) -> bool {
         let server = self.of(server, now);
         server.up.remove(stream);
-        server.unreached.insert(stream.to_owned());
-        if server.open.is_some() || server.unreached.len() < OPENS_AT || !server.up.is_empty() {
+        server.unreached.insert(stream);
+        if server.open.is_some() || server.unreached.0.len() < OPENS_AT || !server.up.0.is_empty() {
             return false;
         }
         server.open = Some(now + half_open_after(chance));
@@ -117,7 +147,7 @@ impl Servers {
         if let Some(state) = self.0.get_mut(server) {
             state.up.remove(stream);
             state.unreached.remove(stream);
-            if state.up.is_empty() && state.unreached.is_empty() {
+            if state.up.0.is_empty() && state.unreached.0.is_empty() {
                 self.0.remove(server);
             }
         }
@@ -137,7 +167,7 @@ mod tests {
     fn lost(now: Instant, streams: u32) -> Servers {
         let mut servers = Servers::default();
         let opened: Vec<bool> = (0..streams)
-            .map(|stream| servers.unreached(HQ, &stream.to_string(), now, 0.0))
+            .map(|stream| servers.unreached(HQ, &stream.to_string().into(), now, 0.0))
             .collect();
         assert_eq!(opened.iter().filter(|opened| **opened).count(), 1);
         assert!(opened[2], "at the third: {opened:?}");
@@ -161,17 +191,17 @@ mod tests {
     fn when_it_answers_all_its_cameras_are_tried() {
         let now = Instant::now();
         let mut servers = lost(now, 40);
-        let freed = servers.answered(HQ, "7", true, now);
+        let freed = servers.answered(HQ, &"7".into(), true, now);
         assert_eq!(freed.len(), 39, "all but the one that tried");
         assert!(!servers.open(HQ) && servers.admit(HQ, now, 0.0).is_ok());
-        assert!(servers.answered(HQ, "8", true, now).is_empty());
+        assert!(servers.answered(HQ, &"8".into(), true, now).is_empty());
     }
 
     #[test]
     fn a_refusal_is_an_answer() {
         let now = Instant::now();
         let mut servers = lost(now, 3);
-        assert_eq!(servers.answered(HQ, "0", false, now).len(), 2);
+        assert_eq!(servers.answered(HQ, &"0".into(), false, now).len(), 2);
         assert_eq!(servers.lost(), 0);
     }
 
@@ -179,12 +209,12 @@ mod tests {
     fn one_picture_says_that_the_server_lives() {
         let now = Instant::now();
         let mut servers = Servers::default();
-        servers.answered(HQ, "fine", true, now);
+        servers.answered(HQ, &"fine".into(), true, now);
         for stream in ["a", "b", "c", "d"] {
-            assert!(!servers.unreached(HQ, stream, now, 0.0));
+            assert!(!servers.unreached(HQ, &stream.into(), now, 0.0));
         }
         servers.ended(HQ, "fine");
-        assert!(servers.unreached(HQ, "e", now, 0.0));
+        assert!(servers.unreached(HQ, &"e".into(), now, 0.0));
     }
 
     #[test]

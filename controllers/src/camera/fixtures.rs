@@ -105,7 +105,7 @@ fn seen(codecs: &[&str], polls: u64) -> PathSeen {
         let now = start + std::time::Duration::from_secs(second);
         seen = seen.next("s".into(), Arc::default(), vec![state.clone()], now);
     }
-    seen.paths["p"].clone()
+    seen.paths.get("p").unwrap().clone()
 }
 
 /// A path that flows with these tracks.

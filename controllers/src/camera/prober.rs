@@ -76,7 +76,7 @@ pub(crate) struct Run {
     /// Shard.
     pub shard: String,
     /// Since when the path is available.
-    pub since: Option<String>,
+    pub since: Option<Box<str>>,
 }
 
 #[derive(Debug, Default)]

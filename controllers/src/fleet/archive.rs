@@ -112,10 +112,10 @@ impl Archive {
             self.remind(client, seen).await?;
             self.told.clone_from(&seen.started);
         }
-        let strays = strays(seen.configs.keys().map(String::as_str), |camera| {
+        let strays = strays(seen.configs.names(), |camera| {
             is_known(&self.cameras, camera) && self.fleet.is_at(camera, &self.name)
         });
-        self.kept.retain(|path, _| seen.configs.contains_key(path));
+        self.kept.retain(|path, _| seen.configs.contains(path));
         for path in strays {
             self.put_away(client, seen, path).await?;
         }
@@ -127,10 +127,7 @@ impl Archive {
     async fn remind(&self, client: &mediamtx::Client, seen: &Seen) -> Result<(), mediamtx::Error> {
         for recording in client.list_recordings().await? {
             let path = recording.name;
-            let Some(retention) = self
-                .asked_for(&path)
-                .filter(|_| !seen.configs.contains_key(&path))
-            else {
+            let Some(retention) = self.asked_for(&path).filter(|_| !seen.configs.contains(&path)) else {
                 continue;
             };
             let conf = mediamtx::PathConf::kept(retention);
@@ -267,11 +264,12 @@ mod tests {
     #[test]
     fn a_shard_holds_recordings_until_the_last_is_past_its_path_s_retention() {
         let config = mediamtx::PathConfig {
+            name: "police/a/main".into(),
             record_delete_after: "1d2h".into(),
             ..mediamtx::PathConfig::default()
         };
         let seen = Seen {
-            configs: Arc::new([("police/a/main".to_owned(), config)].into()),
+            configs: Arc::new([config].into_iter().collect()),
             ..Seen::default()
         };
         let at = |time: &str| time.parse::<Timestamp>().unwrap();

@@ -27,7 +27,7 @@ use self::places::{Place, Places};
 pub use archive::Held;
 pub use choose::{Candidate, Choice, Health, choose};
 pub use pods::run;
-pub use seen::{PathSeen, Seen};
+pub use seen::{ByName, Named, PathSeen, Seen};
 pub use survey::{PoolSurvey, ShardSurvey, survey};
 
 /// Label of a shard's pod: the pool it belongs to.
@@ -205,8 +205,8 @@ impl Fleet {
     pub(crate) fn rates(&self) -> HashMap<String, f64> {
         let inner = self.lock();
         let paths = inner.shards.values().flat_map(|shard| shard.seen.paths.iter());
-        let flowing = paths.filter(|(_, path)| path.available);
-        flowing.map(|(name, path)| (name.clone(), path.rate)).collect()
+        let flowing = paths.filter(|path| path.available);
+        flowing.map(|path| (path.name.to_string(), path.rate)).collect()
     }
 
     /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.

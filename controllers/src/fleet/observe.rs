@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use marsad_crds::Camera;
-use marsad_mediamtx::{self as mediamtx, Access};
+use marsad_mediamtx::{self as mediamtx, Access, PathConfig};
 use marsad_runtime::watch::Watch;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::patience::Patience;
-use super::seen::Configs;
+use super::seen::ByName;
 use super::{API_PORT, Fleet, Health, RTSP_PORT, Reader, Seen, Shard, Wake, camera_of};
 use crate::ingest_pool::{access, child_name};
 
@@ -132,16 +132,12 @@ impl Observer {
         let configs = if info.started != before.started || stale || written.len() > MANY {
             let list = client.list_path_configs().await?;
             self.listed = Some(now);
-            Arc::new(
-                list.into_iter()
-                    .map(|config| (config.name.clone(), config))
-                    .collect(),
-            )
+            Arc::new(list.into_iter().collect())
         } else {
             let configs = if written.is_empty() {
                 before.configs.clone()
             } else {
-                Arc::new(read_anew(&client, before.configs.as_ref().clone(), written).await?)
+                Arc::new(read_anew(&client, &before.configs, written).await?)
             };
             self.listed = listed;
             configs
@@ -339,14 +335,13 @@ pub(super) fn is_known(cameras: &Watch<Camera>, camera: &str) -> bool {
 
 async fn read_anew(
     client: &mediamtx::Client,
-    mut configs: Configs,
+    before: &ByName<PathConfig>,
     written: HashSet<String>,
-) -> Result<Configs, mediamtx::Error> {
-    for path in written {
-        match client.get_path_config(&path).await? {
-            Some(config) => configs.insert(path, config),
-            None => configs.remove(&path),
-        };
+) -> Result<ByName<PathConfig>, mediamtx::Error> {
+    let mut anew = Vec::new();
+    for path in &written {
+        anew.extend(client.get_path_config(path).await?);
     }
-    Ok(configs)
+    let others = before.iter().filter(|config| !written.contains(&config.name));
+    Ok(others.cloned().chain(anew).collect())
 }

@@ -1,6 +1,6 @@
 //! What a MediaMTX said at the last poll, and what of it is news. Pure; the clock is given.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,29 +10,90 @@ use marsad_mediamtx::{PathConfig, PathState, Track};
 /// MediaMTX itself gives up after `readTimeout`, 10 s (research/whip-lab.md §2a).
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 
-/// Configured paths by name.
-pub(super) type Configs = HashMap<String, PathConfig>;
-
 /// One shard's paths.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// When its MediaMTX started, as it says; changes with every restart. Empty: never answered.
     pub started: String,
     /// Its configured paths; the same table as before when nothing of it was read anew.
-    pub configs: Arc<HashMap<String, PathConfig>>,
+    pub configs: Arc<ByName<PathConfig>>,
     /// Their state.
-    pub paths: HashMap<String, PathSeen>,
+    pub paths: ByName<PathSeen>,
+}
+
+/// Paths in the order of their names: of some hundreds one is found as soon as in a hash table, which would have each name a second
+/// time, and room to spare.
+#[derive(Debug, Clone)]
+pub struct ByName<T>(Box<[T]>);
+
+/// What is kept by its name.
+pub trait Named {
+    /// The path's name.
+    fn name(&self) -> &str;
+}
+
+impl Named for PathConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for PathSeen {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T: Named> ByName<T> {
+    /// The one of this name.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        let at = self.0.binary_search_by(|path| path.name().cmp(name)).ok()?;
+        self.0.get(at)
+    }
+
+    /// Whether there is one.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(T::name)
+    }
+}
+
+impl<T> Default for ByName<T> {
+    fn default() -> Self {
+        Self(Box::default())
+    }
+}
+
+/// Of two with one name, as a list in pages may have them, one stays.
+impl<T: Named> FromIterator<T> for ByName<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(paths: I) -> Self {
+        let mut paths: Vec<T> = paths.into_iter().collect();
+        paths.sort_by(|one, other| one.name().cmp(other.name()));
+        paths.dedup_by(|one, other| one.name() == other.name());
+        Self(paths.into())
+    }
 }
 
 /// One path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PathSeen {
+    /// Its name.
+    pub name: Box<str>,
     /// The source is connected and has told its tracks.
     pub available: bool,
     /// Since when, as MediaMTX says: changes each time the source comes back.
-    pub available_time: Option<String>,
-    /// Its tracks.
-    pub tracks: Vec<Track>,
+    pub available_time: Option<Box<str>>,
+    /// Its tracks; one list for all paths of the shard that have the same.
+    pub tracks: Arc<[Track]>,
     /// Bytes keep coming.
     pub flowing: bool,
     /// Bytes a second, over about [`RATE_OVER`].
@@ -64,31 +125,38 @@ impl PathSeen {
 
 impl Seen {
     /// The next picture, from a poll at `now`.
-    pub fn next(&self, started: String, configs: Arc<Configs>, states: Vec<PathState>, now: Instant) -> Self {
+    pub fn next(
+        &self,
+        started: String,
+        configs: Arc<ByName<PathConfig>>,
+        states: Vec<PathState>,
+        now: Instant,
+    ) -> Self {
         let restarted = started != self.started;
+        let mut lists = Vec::new();
         let paths = states
             .into_iter()
             .map(|state| {
                 let before = self.paths.get(&state.name).filter(|before| {
                     !restarted
-                        && before.available_time == state.available_time
+                        && before.available_time.as_deref() == state.available_time.as_deref()
                         && before.bytes <= state.inbound_bytes
                 });
                 let moved = before
                     .filter(|before| before.bytes == state.inbound_bytes)
                     .map_or(now, |before| before.moved);
                 let rate = before.map_or(0.0, |before| before.rate_at(state.inbound_bytes, now));
-                let seen = PathSeen {
+                PathSeen {
+                    name: state.name.into(),
                     available: state.available,
-                    available_time: state.available_time,
-                    tracks: state.tracks,
+                    available_time: state.available_time.map(Box::from),
+                    tracks: once(&mut lists, state.tracks),
                     flowing: state.available && now.duration_since(moved) < STALLED_AFTER,
                     rate,
                     bytes: state.inbound_bytes,
                     moved,
                     polled: now,
-                };
-                (state.name, seen)
+                }
             })
             .collect();
         Self {
@@ -108,17 +176,27 @@ impl Seen {
     }
 }
 
-/// Names that are in one table only, or mean something else in the other.
-fn differing<'a, T, M: PartialEq>(
-    before: &'a HashMap<String, T>,
-    now: &'a HashMap<String, T>,
+/// `tracks`, or the same ones of `lists`, which hold what a shard's paths have: few different ones.
+fn once(lists: &mut Vec<Arc<[Track]>>, tracks: Vec<Track>) -> Arc<[Track]> {
+    if let Some(known) = lists.iter().find(|known| ***known == *tracks) {
+        return known.clone();
+    }
+    let tracks: Arc<[Track]> = tracks.into();
+    lists.push(tracks.clone());
+    tracks
+}
+
+/// Names that are there before or now only, or mean something else now.
+fn differing<'a, T: Named, M: PartialEq>(
+    before: &'a ByName<T>,
+    now: &'a ByName<T>,
     meaning: fn(&'a T) -> M,
 ) -> impl Iterator<Item = String> {
     let changed = now
         .iter()
-        .filter(move |(name, value)| before.get(*name).map(meaning) != Some(meaning(value)));
-    let gone = before.keys().filter(|name| !now.contains_key(*name));
-    changed.map(|(name, _)| name).chain(gone).cloned()
+        .filter(move |path| before.get(path.name()).map(meaning) != Some(meaning(path)));
+    let gone = before.iter().filter(|path| !now.contains(path.name()));
+    changed.chain(gone).map(|path| path.name().to_owned())
 }
 
 /// What matters of a path's configuration. Its `forward` is another writer's business.
@@ -163,14 +241,14 @@ mod tests {
     fn bytes_that_stand_still_are_a_stall_and_news_once() {
         let start = Instant::now();
         let one = poll(&Seen::default(), state(10, Some("t")), start);
-        assert!(one.paths["police/a/main"].flowing);
+        assert!(one.paths.get("police/a/main").unwrap().flowing);
         let still = poll(&one, state(10, Some("t")), start + Duration::from_secs(3));
-        assert!(still.paths["police/a/main"].flowing && one.news(&still).is_empty());
+        assert!(still.paths.get("police/a/main").unwrap().flowing && one.news(&still).is_empty());
         let stalled = poll(&still, state(10, Some("t")), start + Duration::from_secs(4));
-        assert!(!stalled.paths["police/a/main"].flowing);
+        assert!(!stalled.paths.get("police/a/main").unwrap().flowing);
         assert_eq!(still.news(&stalled).len(), 1);
         let again = poll(&stalled, state(11, Some("t")), start + Duration::from_secs(5));
-        assert!(again.paths["police/a/main"].flowing);
+        assert!(again.paths.get("police/a/main").unwrap().flowing);
     }
 
     #[test]
@@ -180,7 +258,7 @@ mod tests {
         let two = poll(&one, state(99, Some("t")), start + Duration::from_secs(1));
         assert!(one.news(&two).is_empty());
         let back = poll(&two, state(1, Some("t2")), start + Duration::from_secs(9));
-        assert!(back.paths["police/a/main"].flowing);
+        assert!(back.paths.get("police/a/main").unwrap().flowing);
         assert_eq!(two.news(&back).into_iter().collect::<Vec<_>>(), ["police/a/main"]);
     }
 
@@ -197,7 +275,7 @@ mod tests {
                 state(bytes, Some("t")),
                 start + Duration::from_secs(second),
             );
-            let rate = seen.paths["police/a/main"].rate;
+            let rate = seen.paths.get("police/a/main").unwrap().rate;
             assert!(
                 second < 20 || (85_000.0..115_000.0).contains(&rate),
                 "{second}: {rate}"
@@ -205,14 +283,17 @@ mod tests {
         }
         let back = poll(&seen, state(10, Some("t2")), start + Duration::from_secs(61));
         assert!(
-            back.paths["police/a/main"].rate < 1.0,
+            back.paths.get("police/a/main").unwrap().rate < 1.0,
             "another connection counts anew"
         );
     }
 
     #[test]
     fn only_what_a_path_is_configured_to_be_is_news_of_its_configuration() {
-        let table = |config: PathConfig| Arc::new(Configs::from([("police/a/main".to_owned(), config)]));
+        let table = |config: PathConfig| {
+            let name = "police/a/main".to_owned();
+            Arc::new(ByName::from_iter([PathConfig { name, ..config }]))
+        };
         let seen = |config| Seen {
             configs: table(config),
             ..Seen::default()

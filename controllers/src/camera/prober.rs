@@ -79,19 +79,44 @@ pub(crate) struct Run {
     pub since: Option<Box<str>>,
 }
 
+/// One of these for each camera: what few of them have is in a box.
 #[derive(Debug, Default)]
 struct Known {
-    run: Option<Run>,
-    inspected: Inspected,
-    inspected_at: Option<Instant>,
+    look: Option<Box<Look>>,
     diagnosis: Diagnosis,
     asked_url: u64,
     asked_at: Option<Instant>,
     down_since: Option<Instant>,
-    /// Of which server, trusted by whom, and what is known.
-    certificate: Option<(u64, Certificate)>,
-    certificate_asked: Option<Instant>,
+    certificate: Option<Box<Vouched>>,
     running: bool,
+}
+
+/// A look at the picture of a run, over or not.
+#[derive(Debug)]
+struct Look {
+    run: Run,
+    inspected: Inspected,
+    at: Option<Instant>,
+}
+
+impl Look {
+    /// One that has not begun.
+    const fn at(run: Run) -> Self {
+        Self {
+            run,
+            inspected: Inspected::NotYet,
+            at: None,
+        }
+    }
+}
+
+/// Whether somebody vouches for a camera.
+#[derive(Debug)]
+struct Vouched {
+    /// Of which server, trusted by whom.
+    server: u64,
+    certificate: Certificate,
+    asked: Option<Instant>,
 }
 
 /// Probes of all cameras. Cheap to clone.
@@ -133,23 +158,19 @@ impl Prober {
         let mut all = self.lock();
         let known = all.entry(key.to_owned()).or_default();
         let server = source.server();
-        let certificate = match &known.certificate {
-            Some((of, certificate)) if *of == server => certificate.clone(),
-            other => {
-                if other.is_some() {
-                    // Another camera, or other authorities: not the last one's turn.
-                    known.certificate_asked = None;
-                }
-                Certificate::NotYet
-            }
+        let (certificate, asked) = match known.certificate.as_deref() {
+            Some(vouched) if vouched.server == server => (vouched.certificate.clone(), vouched.asked),
+            // Another camera, or other authorities: not the last one's turn.
+            _ => (Certificate::NotYet, None),
         };
-        let due = known
-            .certificate_asked
-            .is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
+        let due = asked.is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
         if !matches!(certificate, Certificate::Verified(_)) && due && !known.running {
             known.running = true;
-            known.certificate_asked = Some(now);
-            known.certificate = Some((server, certificate.clone()));
+            known.certificate = Some(Box::new(Vouched {
+                server,
+                certificate: certificate.clone(),
+                asked: Some(now),
+            }));
             known.asked_url = source.fingerprint();
             known.asked_at = Some(now);
             drop(all);
@@ -172,17 +193,14 @@ impl Prober {
         known.diagnosis = Diagnosis::NotYet;
         known.asked_at = None;
         known.down_since = None;
-        if known.run.as_ref() != Some(&run) {
-            known.run = Some(run.clone());
-            known.inspected = Inspected::NotYet;
-            known.inspected_at = None;
-        }
-        let stale = match known.inspected {
+        known.look.take_if(|look| look.run != run);
+        let last = known.look.get_or_insert_with(|| Box::new(Look::at(run.clone())));
+        let stale = match last.inspected {
             Inspected::Seen(_) => false,
             Inspected::NotYet => true,
-            Inspected::Failed(_) => known.inspected_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
+            Inspected::Failed(_) => last.at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
         };
-        let answer = known.inspected.clone();
+        let answer = last.inspected.clone();
         if stale && !known.running {
             known.running = true;
             drop(all);
@@ -224,7 +242,7 @@ impl Prober {
             known.asked_at = None;
             known.diagnosis = Diagnosis::NotYet;
         }
-        let was_up = known.run.take().is_some();
+        let was_up = known.look.take().is_some();
         // Who was up and is gone is asked at once: its reason is wanted within seconds.
         if was_up {
             known.down_since = now.checked_sub(PATIENCE).or(Some(now));
@@ -258,15 +276,23 @@ impl Prober {
             if let Some(known) = prober.lock().get_mut(&key) {
                 known.running = false;
                 match finding {
-                    // The path started anew meanwhile: that run is looked at by its own probe.
-                    Finding::Picture(run, _) if known.run.as_ref() != Some(&run) => {}
-                    Finding::Picture(_, inspected) => {
-                        known.inspected = inspected;
-                        known.inspected_at = Some(Instant::now());
+                    Finding::Picture(run, inspected) => {
+                        // Else the path started anew meanwhile: that run is looked at by its own probe.
+                        if let Some(look) = known.look.as_mut().filter(|look| look.run == run) {
+                            look.inspected = inspected;
+                            look.at = Some(Instant::now());
+                        }
                     }
                     Finding::Answer(diagnosis, certificate) => {
                         known.diagnosis = diagnosis;
-                        known.certificate = certificate.or_else(|| known.certificate.take());
+                        if let Some((server, certificate)) = certificate {
+                            let asked = known.certificate.as_ref().and_then(|vouched| vouched.asked);
+                            known.certificate = Some(Box::new(Vouched {
+                                server,
+                                certificate,
+                                asked,
+                            }));
+                        }
                     }
                 }
             }

@@ -302,10 +302,7 @@ mod tests {
     fn a_shard_is_left_when_it_is_to_go_and_the_last_camera_has_gone() {
         let fleet = Fleet::default();
         let shard = "ingest-default-0";
-        fleet
-            .lock()
-            .places
-            .insert("a/b".into(), Place::on(shard.into(), 1));
+        fleet.lock().places.insert("a/b".into(), Place::on(shard, 1));
         assert!(!fleet.is_left(shard));
         fleet.lock().leaving.insert(shard.into());
         assert!(!fleet.is_left(shard));

@@ -166,12 +166,12 @@ impl Fleet {
         };
         match &choice {
             Choice::On(shard) | Choice::Waits(shard) => {
-                let before = place_before.filter(|before| before.shard == *shard && !bereft);
+                let before = place_before.filter(|before| *before.shard == **shard && !bereft);
                 let place = Place {
                     bereft: bereft && matches!(choice, Choice::Waits(_)),
                     way: before.as_ref().and_then(|before| before.way.clone()),
                     stayed: before.and_then(|before| before.stayed),
-                    ..Place::on(shard.clone(), paths)
+                    ..Place::on(shard, paths)
                 };
                 inner.places.insert(camera.to_owned(), place);
             }
@@ -269,7 +269,7 @@ impl Fleet {
         Some(Move {
             to: way.to.clone(),
             since: way.since.elapsed(),
-            must: inner.leaving.contains(&place.shard),
+            must: inner.leaving.contains(place.shard.as_ref()),
         })
     }
 
@@ -277,8 +277,8 @@ impl Fleet {
     pub fn arrived(&self, camera: &str) {
         self.lock().places.change(camera, |place| {
             if let Some(way) = place.way.take() {
-                tracing::info!(camera, from = place.shard, to = way.to, "camera_moved");
-                *place = Place::on(way.to, place.paths);
+                tracing::info!(camera, from = &*place.shard, to = way.to, "camera_moved");
+                *place = Place::on(&way.to, place.paths);
             }
         });
     }
@@ -294,10 +294,10 @@ impl Fleet {
     /// Sends `camera` to the shard `to`, and wakes it.
     fn send(&self, camera: &str, to: &str) {
         let sent = self.lock().places.change(camera, |place| {
-            place.way = Some(places::Way {
+            place.way = Some(Box::new(places::Way {
                 to: to.to_owned(),
                 since: Instant::now(),
-            });
+            }));
         });
         if let (true, Some((namespace, name))) = (sent, camera.split_once('/')) {
             self.wake(Wake::Camera(namespace.to_owned(), name.to_owned()));
@@ -332,7 +332,7 @@ fn placed(cameras: &Watch<Camera>) -> Places {
         let shard = camera.status.as_ref()?.ingest.as_ref()?.shard.clone()?;
         let key = camera_key(&camera.namespace()?, &camera.name_any());
         let paths = crate::camera::paths_of(camera);
-        Some((key, Place::on(shard, paths)))
+        Some((key, Place::on(&shard, paths)))
     });
     places.collect()
 }

@@ -2,18 +2,19 @@
 //! make a cold start of ten thousand cameras quadratic.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Where one camera is.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) shard: String,
+    pub(super) shard: Arc<str>,
     /// It takes so many there.
     pub(super) paths: usize,
     /// The pod that it was on is gone. Another may bear the name already, with nothing on it.
     pub(super) bereft: bool,
     /// It is on its way to another shard, and is on both until its picture is there.
-    pub(super) way: Option<Way>,
+    pub(super) way: Option<Box<Way>>,
     /// When it was last tried to be moved in vain.
     pub(super) stayed: Option<Instant>,
 }
@@ -27,9 +28,9 @@ pub(super) struct Way {
 
 impl Place {
     /// On `shard`, and not on its way.
-    pub(super) fn on(shard: String, paths: usize) -> Self {
+    pub(super) fn on(shard: &str, paths: usize) -> Self {
         Self {
-            shard,
+            shard: shard.into(),
             paths,
             bereft: false,
             way: None,
@@ -40,7 +41,8 @@ impl Place {
     /// The shards that have it.
     fn shards(&self) -> impl Iterator<Item = &str> {
         let to = self.way.as_ref().map(|way| way.to.as_str());
-        std::iter::once(self.shard.as_str()).chain(to.filter(|to| *to != self.shard))
+        let shard = self.shard.as_ref();
+        std::iter::once(shard).chain(to.filter(move |to| *to != shard))
     }
 
     /// Whether `shard` has it, or is about to.
@@ -53,7 +55,8 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     by_camera: HashMap<String, Place>,
-    paths_of: HashMap<String, usize>,
+    /// Shard → paths; its name is shared by all who are there.
+    paths_of: HashMap<Arc<str>, usize>,
 }
 
 impl Places {
@@ -61,9 +64,17 @@ impl Places {
         self.by_camera.get(camera)
     }
 
-    pub(super) fn insert(&mut self, camera: String, place: Place) {
+    pub(super) fn insert(&mut self, camera: String, mut place: Place) {
         for shard in place.shards() {
-            *self.paths_of.entry(shard.to_owned()).or_default() += place.paths;
+            match self.paths_of.get_mut(shard) {
+                Some(paths) => *paths += place.paths,
+                None => {
+                    self.paths_of.insert(shard.into(), place.paths);
+                }
+            }
+        }
+        if let Some((name, _)) = self.paths_of.get_key_value(&place.shard) {
+            place.shard = name.clone();
         }
         let before = self.by_camera.insert(camera, place);
         self.give_back(before.as_ref());
@@ -100,7 +111,7 @@ impl Places {
 
     /// The pod of `shard` is gone.
     pub(super) fn bereave(&mut self, shard: &str) {
-        let places = self.by_camera.values_mut().filter(|place| place.shard == shard);
+        let places = self.by_camera.values_mut().filter(|place| *place.shard == *shard);
         places.for_each(|place| place.bereft = true);
     }
 
@@ -144,7 +155,7 @@ impl FromIterator<(String, Place)> for Places {
     }
 }
 
-fn subtract(paths_of: &mut HashMap<String, usize>, place: &Place) {
+fn subtract(paths_of: &mut HashMap<Arc<str>, usize>, place: &Place) {
     for shard in place.shards() {
         if let Some(paths) = paths_of.get_mut(shard) {
             *paths = paths.saturating_sub(place.paths);
@@ -172,8 +183,8 @@ mod tests {
                     1 => places.retain(|other| other != camera),
                     paths => {
                         let to = format!("s-{}", step % 4);
-                        let way = (step % 3 == 0).then(|| Way { to, since: Instant::now() });
-                        places.insert(camera, Place { way, ..Place::on(format!("s-{shard}"), paths) });
+                        let way = (step % 3 == 0).then(|| Box::new(Way { to, since: Instant::now() }));
+                        places.insert(camera, Place { way, ..Place::on(&format!("s-{shard}"), paths) });
                     }
                 }
                 for shard in 0..4 {

@@ -146,7 +146,11 @@ impl Inner {
     fn loaded(&self, pool: &str, capacity: usize, now: Instant) -> Vec<Loaded> {
         let mut cameras: HashMap<&str, Vec<Movable>> = HashMap::new();
         for (camera, place) in self.places.iter() {
-            let Some(shard) = self.shards.get(&place.shard).filter(|shard| shard.pool == pool) else {
+            let Some(shard) = self
+                .shards
+                .get(place.shard.as_ref())
+                .filter(|shard| shard.pool == pool)
+            else {
                 continue;
             };
             let config = camera

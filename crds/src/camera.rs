@@ -51,7 +51,7 @@ pub struct CameraSpec {
     pub display_name: Option<LocalizedText>,
     /// Where the camera stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<CameraLocation>,
+    pub location: Option<Box<CameraLocation>>,
     /// Where its video comes from.
     pub stream: CameraStream,
     /// How it is shown live.
@@ -112,7 +112,7 @@ pub struct CameraStream {
     pub url: Option<String>,
     /// How the certificate of an rtsps camera is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<CameraTls>,
+    pub tls: Option<Box<CameraTls>>,
     /// Address of a low-rate stream, used by walls. It is a second permanent pull from the camera.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "grammar::address")]
@@ -291,7 +291,7 @@ pub struct CameraIngestStatus {
     pub profile: Option<String>,
     /// Why no video comes; absent while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<CameraFailure>,
+    pub failure: Option<Box<CameraFailure>>,
     /// Open: the camera failed so often that it is tried seldom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit: Option<Circuit>,

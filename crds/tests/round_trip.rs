@@ -124,7 +124,7 @@ prop_compose! {
         credentials_secret_ref in secret(), transport in of(transport()), ca in secret(),
     ) -> CameraStream {
         let device_id = device.map(|id| uuid::Uuid::from_u128(id).to_string());
-        let tls = ca.filter(|_| device_id.is_none() && url.starts_with("rtsps")).map(|ca_secret_ref| CameraTls { ca_secret_ref });
+        let tls = ca.filter(|_| device_id.is_none() && url.starts_with("rtsps")).map(|ca_secret_ref| Box::new(CameraTls { ca_secret_ref }));
         CameraStream {
             url: device_id.is_none().then_some(url),
             substream_url: substream_url.filter(|_| device_id.is_none()),
@@ -146,7 +146,7 @@ prop_compose! {
             ingest: Some(CameraIngestStatus {
                 pool: Some(name.clone()), shard, path: Some(format!("police/{name}/main")), codec: Some("H264".into()), width,
                 height: width, profile: Some("High".into()), circuit,
-                failure: Some(CameraFailure { reason: "DnsFailed".into(), message: name, since: since.map(at) }),
+                failure: Some(Box::new(CameraFailure { reason: "DnsFailed".into(), message: name, since: since.map(at) })),
             }),
         }
     }
@@ -163,7 +163,7 @@ prop_compose! {
         let mut camera = Camera::new(&name, CameraSpec {
             source_ref: NameRef { name: source },
             display_name, stream, suspend,
-            location: Some(CameraLocation { latitude: place.map(|at| at.0), longitude: place.map(|at| at.1), description }),
+            location: Some(Box::new(CameraLocation { latitude: place.map(|at| at.0), longitude: place.map(|at| at.1), description })),
             live: CameraLive { mode, publisher },
             recording: retention.map(|retention| CameraRecording { enabled: !suspend, retention }),
             ptz: place.map(|_| CameraPtz { enabled: suspend }),

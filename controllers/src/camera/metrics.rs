@@ -1,6 +1,6 @@
 //! The numbers of section 1.1: tries and failures as they happen, streams and bit rates when they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -193,16 +193,13 @@ impl Collector for Export {
             None,
             prometheus_client::metrics::MetricType::Gauge,
         )?;
-        let rates = self.fleet.rates();
-        let mains = cameras.iter().map(|camera| {
-            let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
-            let camera_id = camera_id(&namespace, &name).to_string();
-            (path_name(&namespace, &name, "main"), CameraLabel { camera_id })
-        });
-        let mains: Vec<(String, CameraLabel)> = mains.collect();
-        for (path, label) in &mains {
-            if let Some(rate) = rates.get(path) {
-                ConstGauge::new(*rate).encode(family.encode_family(label)?)?;
+        let seen = self.fleet.all_seen();
+        let flowing = seen.iter().flat_map(|seen| seen.paths.iter());
+        let flowing = flowing.filter(|path| path.available);
+        let rates: HashMap<&str, f64> = flowing.map(|path| (path.name.as_ref(), path.rate)).collect();
+        for camera in &cameras {
+            if let Some(rate) = rates.get(main_of(camera).as_str()) {
+                ConstGauge::new(*rate).encode(family.encode_family(&label_of(camera))?)?;
             }
         }
         let mut family = encoder.encode_descriptor(
@@ -211,12 +208,29 @@ impl Collector for Export {
             None,
             prometheus_client::metrics::MetricType::Gauge,
         )?;
-        for (path, label) in &mains {
-            if let Some(after) = self.metrics.latency(path) {
-                ConstGauge::new(after.as_secs_f64() * 1000.0).encode(family.encode_family(label)?)?;
+        for camera in &cameras {
+            if let Some(after) = self.metrics.latency(&main_of(camera)) {
+                let milliseconds = after.as_secs_f64() * 1000.0;
+                ConstGauge::new(milliseconds).encode(family.encode_family(&label_of(camera))?)?;
             }
         }
         Ok(())
+    }
+}
+
+/// The path of the camera's main stream.
+fn main_of(camera: &Camera) -> String {
+    path_name(
+        &camera.namespace().unwrap_or_default(),
+        &camera.name_any(),
+        "main",
+    )
+}
+
+fn label_of(camera: &Camera) -> CameraLabel {
+    let id = camera_id(&camera.namespace().unwrap_or_default(), &camera.name_any());
+    CameraLabel {
+        camera_id: id.to_string(),
     }
 }
 
@@ -228,8 +242,7 @@ fn active(
 ) -> BTreeMap<SourceStatus, i64> {
     let mut active = BTreeMap::new();
     for camera in cameras {
-        let (namespace, name) = (camera.namespace().unwrap_or_default(), camera.name_any());
-        if let Some(status) = stream_status(camera, gave_up(&path_name(&namespace, &name, "main"))) {
+        if let Some(status) = stream_status(camera, gave_up(&main_of(camera))) {
             let source = agency_of(camera, quota);
             *active.entry(SourceStatus { source, status }).or_default() += 1;
         }

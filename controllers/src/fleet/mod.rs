@@ -201,12 +201,10 @@ impl Fleet {
         self.fence().is_some()
     }
 
-    /// Bytes a second that come to each path, wherever it is.
-    pub(crate) fn rates(&self) -> HashMap<String, f64> {
+    /// What all shards said last.
+    pub(crate) fn all_seen(&self) -> Vec<Arc<Seen>> {
         let inner = self.lock();
-        let paths = inner.shards.values().flat_map(|shard| shard.seen.paths.iter());
-        let flowing = paths.filter(|path| path.available);
-        flowing.map(|path| (path.name.to_string(), path.rate)).collect()
+        inner.shards.values().map(|shard| shard.seen.clone()).collect()
     }
 
     /// Forgets where `camera` was: it is gone, suspended or not allowed. Its paths become strays and are removed.

@@ -45,6 +45,8 @@ pub(super) struct Observer {
     answered: Option<Instant>,
     silent_since: Instant,
     listed: Option<Instant>,
+    /// [`RELIST`], a little shorter for each: the lists are long, and not all shards' are read in one second.
+    relist: Duration,
     patience: Patience,
     /// Given up: when its MediaMTX had started.
     lost: Option<String>,
@@ -90,6 +92,7 @@ impl Observer {
             answered: None,
             silent_since,
             listed: None,
+            relist: RELIST.mul_f64(1.0 - rand::random::<f64>() / 5.0),
             patience: Patience::default(),
             lost: None,
         }
@@ -97,7 +100,10 @@ impl Observer {
 
     /// Runs until dropped.
     pub(super) async fn run(mut self) {
-        let mut tick = tokio::time::interval(POLL);
+        // Asked at once, and then not at the same moment as a hundred others: their answers would be in memory together.
+        self.target.mark_changed();
+        let first = tokio::time::Instant::now() + POLL.mul_f64(rand::random());
+        let mut tick = tokio::time::interval_at(first, POLL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -125,7 +131,7 @@ impl Observer {
         let now = Instant::now();
         let stale = self
             .listed
-            .is_none_or(|listed| now.duration_since(listed) >= RELIST);
+            .is_none_or(|listed| now.duration_since(listed) >= self.relist);
         let written = self.fleet.take_written(&self.name);
         // Should what follows fail, what was written is found in the whole list.
         let listed = self.listed.take();

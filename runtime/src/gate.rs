@@ -143,8 +143,10 @@ impl<K: Key> Queue<K> {
                 }
             }
         }
-        // Nobody waits: there is nobody to go before.
-        self.edited.clear();
+        // Nobody waits: there is nobody to go before, and the room that thousands took is given back.
+        self.edited = HashSet::new();
+        self.waiters.shrink_to_fit();
+        self.lines.iter_mut().for_each(VecDeque::shrink_to_fit);
         None
     }
 }

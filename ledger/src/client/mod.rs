@@ -19,7 +19,6 @@ pub use connect::ConnectError;
 pub use reading::Held;
 pub use settings::{Address, Login, Mode, Place, Settings};
 
-use crate::keys::{Keyspace, Opening};
 use crate::request::{Refused, Request, Undecodable, read};
 use worker::{Waiting, Worker};
 
@@ -104,10 +103,7 @@ impl Shared {
 /// A client of the ledger. Clones share its connections; they end with the last clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    space: Keyspace,
     settings: Arc<Settings>,
-    replicas: u32,
-    grace_ms: u64,
     queues: Vec<mpsc::Sender<Waiting>>,
     next: Arc<AtomicUsize>,
     shared: Arc<Shared>,
@@ -128,10 +124,7 @@ impl Client {
             queue
         };
         Self {
-            space: settings.space.clone(),
-            replicas: settings.replicas,
             settings: settings.clone(),
-            grace_ms: u64::try_from(settings.grace.as_millis()).unwrap_or(u64::MAX),
             queues: (0..settings.connections.max(1)).map(start).collect(),
             next: Arc::new(AtomicUsize::new(0)),
             shared,
@@ -146,29 +139,18 @@ impl Client {
         &self,
         request: &R,
     ) -> Result<Answered<R::Answer>, Error> {
-        // The run id is the connection's, put in as the call is sent; the grace is the settings'.
-        let call = request.call(
-            &self.space,
-            &Opening {
-                run_id: String::new(),
-                grace_ms: self.grace_ms,
-            },
-        );
-        let grace_ms = self.grace_ms;
+        let call = request.call(&self.settings.space, &self.settings.opening());
         let undo = request.may_grant().then(|| {
-            let (request, space) = (request.clone(), self.space.clone());
+            let (request, settings) = (request.clone(), self.settings.clone());
             let undo: worker::Undo = Box::new(move |numbers| {
                 let answer = read::<R>(numbers).ok()?.ok()?;
                 // It too may be the call that notices another server, and begins a grace.
-                let opening = Opening {
-                    run_id: String::new(),
-                    grace_ms,
-                };
+                let opening = settings.opening();
                 let releases = request.granted(&answer)?;
                 Some(
                     releases
                         .iter()
-                        .map(|release| release.call(&space, &opening))
+                        .map(|release| release.call(&settings.space, &opening))
                         .collect(),
                 )
             });
@@ -184,7 +166,7 @@ impl Client {
         let raw = answered.await.map_err(|_| gone())??;
         Ok(Answered {
             answer: read::<R>(&raw.numbers)??,
-            replicated: raw.replicas >= self.replicas,
+            replicated: raw.replicas >= self.settings.replicas,
         })
     }
 
@@ -198,6 +180,11 @@ impl Client {
             None => self.next.fetch_add(1, Ordering::Relaxed) % self.queues.len().max(1),
         };
         self.queues.get(place)
+    }
+
+    /// What becomes of a grant without enough replicas.
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
     }
 
     /// Figures for metrics.

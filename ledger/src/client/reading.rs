@@ -41,7 +41,7 @@ impl Client {
     /// When the primary cannot be reached.
     pub async fn sources(&self) -> Result<Vec<Source>, Error> {
         let mut connection = self.reader().await?;
-        in_force(&mut connection, &self.space)
+        in_force(&mut connection, &self.settings.space)
             .await
             .map_err(|error| lost(&error))
     }
@@ -54,12 +54,12 @@ impl Client {
     pub async fn held(&self) -> Result<Vec<Held>, Error> {
         let mut connection = self.reader().await?;
         let mut all = Vec::new();
-        for source in in_force(&mut connection, &self.space)
+        for source in in_force(&mut connection, &self.settings.space)
             .await
             .map_err(|error| lost(&error))?
         {
             all.extend(
-                of_source(&mut connection, &self.space, &source)
+                of_source(&mut connection, &self.settings.space, &source)
                     .await
                     .map_err(|error| lost(&error))?,
             );

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 
-use crate::keys::Keyspace;
+use crate::keys::{Keyspace, Opening};
 use crate::lease::{MARGIN, TTL};
 
 /// An address of a server.
@@ -114,6 +114,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What each call carries. The run id is the connection's, put in as the call is sent.
+    pub(super) fn opening(&self) -> Opening {
+        Opening {
+            run_id: String::new(),
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// The product's defaults: ten connections, batches of 100, one replica within 50 ms, strict.
     pub fn new(place: Place) -> Self {
         let prefix = match place {

@@ -95,6 +95,12 @@ struct CameraDemand {
     linger_until: Option<Instant>,
 }
 
+impl CameraDemand {
+    fn living(&self, now: Instant) -> impl Iterator<Item = &Lease> {
+        self.leases.values().filter(move |lease| lease.over_at() > now)
+    }
+}
+
 /// All leases of this process.
 #[derive(Debug)]
 pub struct Demand {
@@ -192,24 +198,32 @@ impl Demand {
 
     /// Leases on `camera` that live at `now`.
     pub fn viewers(&self, camera: Uuid, now: Instant) -> usize {
-        self.cameras.get(&camera).map_or(0, |demand| {
-            demand.leases.values().filter(|l| l.over_at() > now).count()
-        })
+        self.cameras
+            .get(&camera)
+            .map_or(0, |demand| demand.living(now).count())
     }
 
     /// Every lease that lives at `now`.
     pub fn live(&self, now: Instant) -> Vec<Lease> {
-        let leases = self.cameras.values().flat_map(|demand| demand.leases.values());
-        leases.filter(|lease| lease.over_at() > now).cloned().collect()
+        self.living(now).cloned().collect()
     }
 
     /// Who may be in which room at `now`.
-    pub fn admitted(&self, now: Instant) -> HashSet<(String, String)> {
-        let leases = self.cameras.values().flat_map(|demand| demand.leases.values());
-        leases
-            .filter(|lease| lease.over_at() > now)
-            .map(|lease| (lease.room.clone(), lease.identity.clone()))
+    pub fn admitted(&self, now: Instant) -> HashSet<(&str, &str)> {
+        let rooms = self.living(now);
+        rooms
+            .map(|lease| (lease.room.as_str(), lease.identity.as_str()))
             .collect()
+    }
+
+    /// Whether `identity` may be in `room` at `now`.
+    pub fn admits(&self, room: &str, identity: &str, now: Instant) -> bool {
+        self.living(now)
+            .any(|lease| lease.room == room && lease.identity == identity)
+    }
+
+    fn living(&self, now: Instant) -> impl Iterator<Item = &Lease> {
+        self.cameras.values().flat_map(move |demand| demand.living(now))
     }
 
     /// All leases that live at `now`, and the cameras they are on.

@@ -113,7 +113,7 @@ fn a_lease_that_was_asked_for_a_time_ends_with_it_however_often_it_is_renewed() 
     assert!(
         demand
             .admitted(start + secs(69))
-            .contains(&(held.room, held.identity))
+            .contains(&(held.room.as_str(), held.identity.as_str()))
     );
     assert!(demand.admitted(start + secs(70)).is_empty());
 }

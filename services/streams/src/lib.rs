@@ -151,11 +151,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     );
     let settings = args.ledger.settings()?;
     let metrics = LedgerMetrics::new(&role.metrics);
-    let valkey = Valkey::new(
-        marsad_ledger::Client::start(settings.clone()),
-        settings.mode,
-        metrics.clone(),
-    );
+    let valkey = Valkey::new(marsad_ledger::Client::start(settings), metrics.clone());
     let leases = Leases::new(
         reconciler.clone(),
         Agencies::new(quotas),

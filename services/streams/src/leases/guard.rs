@@ -9,13 +9,12 @@ use futures::StreamExt;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::Leases;
+use super::{CALL_DEADLINE, Leases};
 use crate::reconcile::now;
 use crate::track_watch::Room;
 
 /// From one look to the next; with the calls themselves it stays under two seconds.
 const PERIOD: Duration = Duration::from_millis(1_500);
-const CALL_DEADLINE: Duration = Duration::from_secs(1);
 const AT_A_TIME: usize = 16;
 /// Rooms of cameras have this before their names; what else is in that LiveKit is not ours.
 const OURS: &str = "camera_";
@@ -61,12 +60,15 @@ impl Leases {
             .concat()
             .await;
         // Read after the rooms: whoever was let in before that look has a lease by now.
-        let admitted = self.reconciler.demand().admitted(now());
-        let intruders = here.into_iter().filter(|one| !admitted.contains(one));
+        let intruders: Vec<(String, String)> = {
+            let demand = self.reconciler.demand();
+            let admitted = demand.admitted(now());
+            let is_intruder = |(room, identity): &(String, String)| !admitted.contains(&(room, identity));
+            here.into_iter().filter(is_intruder).collect()
+        };
         futures::stream::iter(intruders)
             .for_each_concurrent(AT_A_TIME, async |(room, identity)| {
-                let evict = tokio::time::timeout(CALL_DEADLINE, rooms.evict(&room, &identity)).await;
-                let evicted = matches!(evict, Ok(Ok(())));
+                let evicted = self.remove(&room, &identity).await;
                 tracing::warn!(room, identity, evicted, "viewer_without_lease");
                 self.metrics.intruder();
             })

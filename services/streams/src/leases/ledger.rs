@@ -43,18 +43,13 @@ pub trait Ledger: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Valkey {
     client: Client,
-    mode: Mode,
     metrics: LedgerMetrics,
 }
 
 impl Valkey {
     /// Over this client.
-    pub fn new(client: Client, mode: Mode, metrics: LedgerMetrics) -> Self {
-        Self {
-            client,
-            mode,
-            metrics,
-        }
+    pub fn new(client: Client, metrics: LedgerMetrics) -> Self {
+        Self { client, metrics }
     }
 
     fn ask<R: Request + Clone + Send + Sync + 'static>(&self, request: R) -> BoxFuture<'_, Outcome<R::Answer>>
@@ -108,6 +103,6 @@ impl Ledger for Valkey {
     }
 
     fn mode(&self) -> Mode {
-        self.mode
+        self.client.mode()
     }
 }

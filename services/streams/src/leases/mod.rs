@@ -29,8 +29,8 @@ use crate::metrics::LedgerMetrics;
 use crate::problem::Refusal;
 use crate::reconcile::{Reconciler, now};
 
-/// A participant is gone, or LiveKit does not answer, within this.
-const EVICT_DEADLINE: Duration = Duration::from_secs(1);
+/// LiveKit has answered within this, or does not.
+const CALL_DEADLINE: Duration = Duration::from_secs(1);
 /// Calls that are on their way at a time, when there are many to make.
 const AT_A_TIME: usize = 64;
 
@@ -124,23 +124,30 @@ impl Leases {
     async fn try_take(&self, wish: &Wish<'_>, source: &Source) -> Result<Taken, Refusal> {
         let (camera, owner) = (wish.camera, &wish.owner);
         let id = owner.lease(camera.id);
-        let identity = owner.identity(id);
         let sent = now();
         let held = self.reconciler.demand().get(id, sent).cloned();
         let ends = wish.duration.map(|duration| sent + duration);
+        // None until the ledger has said so.
+        let mut lease = Lease {
+            reservation: id,
+            camera: camera.id,
+            room: camera.room.clone(),
+            user: owner.user.clone(),
+            identity: owner.identity(id),
+            source: source.clone(),
+            seq: 0,
+            client_ip: wish.client_ip.clone(),
+            reserved_at: Timestamp::now().to_string(),
+            expires: sent,
+            ends: ends.or_else(|| held.as_ref().and_then(|lease| lease.ends)),
+        };
         let ask = Reserve {
             id: LeaseId(id),
             source: source.clone(),
             ttl_ms: millis(TTL),
             // Nobody is urgent before groups have a priority (IamGroup, issue 6).
             urgent: false,
-            details: Details {
-                camera: camera.id.to_string(),
-                user: owner.user.clone(),
-                client_ip: wish.client_ip.clone(),
-                holder: self.holder.clone(),
-                identity: identity.clone(),
-            },
+            details: self.details(&lease),
         };
         let leased = match self.ledger.reserve(ask).await {
             Ok(answered) => answered.answer,
@@ -160,19 +167,7 @@ impl Leases {
                 Renewal::Until(_) | Renewal::Unheard => Ok(taken(lease, false, None)),
             };
         }
-        let mut lease = Lease {
-            reservation: id,
-            camera: camera.id,
-            room: camera.room.clone(),
-            user: owner.user.clone(),
-            identity,
-            source: source.clone(),
-            seq: leased.seq,
-            client_ip: wish.client_ip.clone(),
-            reserved_at: Timestamp::now().to_string(),
-            expires: deadline(sent, leased.left_ms),
-            ends: ends.or_else(|| held.as_ref().and_then(|lease| lease.ends)),
-        };
+        (lease.seq, lease.expires) = (leased.seq, deadline(sent, leased.left_ms));
         match leased.code {
             Code::Done => {}
             // It was there and is not renewed by asking.
@@ -194,6 +189,17 @@ impl Leases {
         self.reconciler.wake(camera.id);
         let usage = Some((leased.usage.count, leased.usage.limit.unwrap_or(0)));
         Ok(taken(lease, held.is_none(), usage))
+    }
+
+    /// What people see of a lease.
+    fn details(&self, lease: &Lease) -> Details {
+        Details {
+            camera: lease.camera.to_string(),
+            user: lease.user.clone(),
+            client_ip: lease.client_ip.clone(),
+            holder: self.holder.clone(),
+            identity: lease.identity.clone(),
+        }
     }
 
     /// Whose slots the streams of this camera take.
@@ -281,13 +287,7 @@ impl Leases {
             source: lease.source.clone(),
             ttl_ms: millis(TTL),
             seq: lease.seq,
-            details: Details {
-                camera: lease.camera.to_string(),
-                user: lease.user.clone(),
-                client_ip: lease.client_ip.clone(),
-                holder: self.holder.clone(),
-                identity: lease.identity.clone(),
-            },
+            details: self.details(lease),
             reserved_at: lease.reserved_at.clone(),
         };
         match self.ledger.reclaim(again).await {
@@ -372,16 +372,24 @@ impl Leases {
 
     /// Takes a viewer out of a room, unless a lease lets it in again. A room that is not reached is looked at by the guard.
     async fn evict(&self, lease: &Lease) {
-        let who = (lease.room.clone(), lease.identity.clone());
-        if self.reconciler.demand().admitted(now()).contains(&who) {
-            return;
+        let admitted = self
+            .reconciler
+            .demand()
+            .admits(&lease.room, &lease.identity, now());
+        if !admitted {
+            self.remove(&lease.room, &lease.identity).await;
         }
-        let evicted = self.reconciler.rooms.evict(&lease.room, &lease.identity);
-        match tokio::time::timeout(EVICT_DEADLINE, evicted).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(room = lease.room, %error, "viewer_not_evicted"),
-            Err(_) => tracing::debug!(room = lease.room, "viewer_not_evicted"),
+    }
+
+    /// Takes a participant out of a room. Gives whether LiveKit said so.
+    async fn remove(&self, room: &str, identity: &str) -> bool {
+        let removed = self.reconciler.rooms.evict(room, identity);
+        match tokio::time::timeout(CALL_DEADLINE, removed).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => tracing::debug!(room, %error, "viewer_not_evicted"),
+            Err(_) => tracing::debug!(room, "viewer_not_evicted"),
         }
+        false
     }
 }
 

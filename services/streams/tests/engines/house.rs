@@ -358,8 +358,7 @@ async fn open_ledger(engines: &Engines, reconciler: Arc<Reconciler>) -> Arc<Leas
     }
     // A watch ends with its feed.
     std::mem::forget(quota);
-    let settings = engines.valkey.ledger();
-    let client = marsad_ledger::Client::start(settings.clone());
+    let client = marsad_ledger::Client::start(engines.valkey.ledger());
     let police = Source::new("POLICE").unwrap();
     let limit = Limit {
         slots: engines.limit,
@@ -375,7 +374,7 @@ async fn open_ledger(engines: &Engines, reconciler: Arc<Reconciler>) -> Arc<Leas
         .await
         .unwrap();
     let metrics = LedgerMetrics::new(&Metrics::default());
-    let valkey = Valkey::new(client, settings.mode, metrics.clone());
+    let valkey = Valkey::new(client, metrics.clone());
     Leases::new(
         reconciler,
         Agencies::new(quotas),
